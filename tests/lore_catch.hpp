@@ -19,7 +19,11 @@
 /// What every test uses: Catch2 (version 2 or 3), one table of tolerances, and the optional test data.
 namespace lore_test {
 
+#if __has_include(<catch2/catch_all.hpp>)
 using Catch::Approx;
+#else
+using Catch::Detail::Approx;
+#endif
 
 /// What two numbers that should agree may differ by, relative to their size.
 enum class Of {
