@@ -7,7 +7,9 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -69,11 +71,14 @@ class FeatureMatrix {
 
   /// Views `dimension` x `count` values at `data`, aligned to their size; `keep_alive` is held as long as any
   /// copy.
-  /// @throws std::invalid_argument when data is not aligned to the storage type, or a size is negative
+  /// @throws std::invalid_argument when data is null or not aligned to the storage type, or a size is
+  /// negative
   [[nodiscard]] static FeatureMatrix view(const void* data, Storage storage, Index dimension, Index count,
                                           std::shared_ptr<const void> keep_alive) {
     if (dimension < 0) detail::raise_shape("FeatureMatrix::view", "dimension", dimension, "0 or above");
     if (count < 0) detail::raise_shape("FeatureMatrix::view", "count", count, "0 or above");
+    if (data == nullptr && dimension > 0 && count > 0)
+      detail::raise_shape("FeatureMatrix::view", "data", "a null pointer", "the values");
     if (reinterpret_cast<std::uintptr_t>(data) % bytes_of(storage) != 0)
       detail::raise_shape("FeatureMatrix::view", "data", "an unaligned address",
                           "one aligned to the storage type");

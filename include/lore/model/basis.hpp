@@ -2,12 +2,29 @@
 // Copyright (c) 2026 The lore authors
 #pragma once
 
+#include <string>
+#include <string_view>
 #include <utility>
 
 #include "lore/core/error.hpp"
 #include "lore/core/types.hpp"
 
 namespace lore {
+
+namespace detail {
+
+/// @throws std::invalid_argument unless v is one column of `wanted` entries
+template <class Derived>
+void check_column(std::string_view function, std::string_view argument, const Eigen::MatrixBase<Derived>& v,
+                  Index wanted) {
+  static_assert(Derived::ColsAtCompileTime == 1 || Derived::ColsAtCompileTime == Dynamic,
+                "a column vector is wanted here: transpose() a row");
+  check_size(function, argument, v.rows(), wanted);
+  if (v.cols() != 1) [[unlikely]]
+    raise_shape(function, std::string("columns of ").append(argument), v.cols(), 1);
+}
+
+}  // namespace detail
 
 /// The basis V (d x K) that all users share; column k is one reward direction. A reward is e' V w.
 /// d and K may be fixed or `Dynamic`.
@@ -33,15 +50,19 @@ class Basis {
   [[nodiscard]] const Matrix<Scalar, D, K>& matrix() const noexcept { return V_; }
 
   /// z = V' e, the K scores of one embedding (or of one difference).
-  /// @param e  d   @throws std::invalid_argument on a shape mismatch   @cost O(dK)
-  [[nodiscard]] Vector<Scalar, K> project(const ConstVectorRef<Scalar, D>& e) const {
-    detail::check_size("Basis::project", "e", e.size(), dimension());
+  /// @param e  d: a vector, block, map or expression of the same scalar
+  /// @throws std::invalid_argument on a shape mismatch   @cost O(dK)
+  template <class Derived>
+  [[nodiscard]] Vector<Scalar, K> project(const Eigen::MatrixBase<Derived>& e) const {
+    detail::check_column("Basis::project", "e", e, dimension());
     return V_.transpose() * e;
   }
 
   /// Z = V' E, the scores of a batch, one column an embedding.
-  /// @param E  d x n   @return K x n   @throws std::invalid_argument on a shape mismatch   @cost O(dKn)
-  [[nodiscard]] Matrix<Scalar, K, Dynamic> project_all(const ConstMatrixRef<Scalar, D, Dynamic>& E) const {
+  /// @param E  d x n: a matrix, block, map or expression of the same scalar, in either storage order
+  /// @return K x n   @throws std::invalid_argument on a shape mismatch   @cost O(dKn)
+  template <class Derived>
+  [[nodiscard]] Matrix<Scalar, K, Dynamic> project_all(const Eigen::MatrixBase<Derived>& E) const {
     detail::check_size("Basis::project_all", "rows of E", E.rows(), dimension());
     return V_.transpose() * E;
   }

@@ -17,8 +17,10 @@ struct GaussianPrior {
 
   [[nodiscard]] Index size() const noexcept { return mean.size(); }
 
-  /// @throws std::invalid_argument on a shape mismatch; std::domain_error when not finite or not symmetric
+  /// @throws std::invalid_argument when empty or on a shape mismatch; std::domain_error on an entry that is
+  /// not finite, a negative variance or a covariance that is not symmetric
   void validate() const {
+    if (mean.size() < 1) detail::raise_shape("GaussianPrior", "mean", mean.size(), "at least 1 entry");
     detail::check_size("GaussianPrior", "rows of covariance", covariance.rows(), mean.size());
     detail::check_size("GaussianPrior", "columns of covariance", covariance.cols(), mean.size());
     detail::check_finite("GaussianPrior", "mean", mean);
@@ -26,7 +28,11 @@ struct GaussianPrior {
     const Scalar scale = covariance.cwiseAbs().maxCoeff();
     const Scalar skew = (covariance - covariance.transpose()).cwiseAbs().maxCoeff();
     if (skew > Scalar(1e-4) * scale)
-      detail::raise_value("GaussianPrior", "covariance", "a skew matrix", "a symmetric one");
+      detail::raise_value("GaussianPrior", "covariance", "a matrix that is not symmetric", "a symmetric one");
+    // Rounding may leave a variance in the null space a little below zero.
+    const Scalar lowest = covariance.diagonal().minCoeff();
+    if (lowest < -Scalar(1e-4) * scale)
+      detail::raise_value("GaussianPrior", "smallest variance", lowest, "0 or above");
   }
 };
 

@@ -2,6 +2,8 @@
 // Copyright (c) 2026 The lore authors
 #pragma once
 
+#include <algorithm>
+#include <cmath>
 #include <map>
 #include <optional>
 #include <string>
@@ -51,45 +53,53 @@ struct RewardModel {
     }
     detail::check_size(where, "prior mean", prior.size(), columns);
     prior.validate();
-    if (reference_head)
+    if (reference_head) {
       detail::check_size(where, "reference_head", reference_head->size(), basis.dimension());
+      detail::check_finite(where, "reference_head", *reference_head);
+    }
     if (!user_names.empty())
       detail::check_size(where, "user_names", static_cast<Index>(user_names.size()), count);
   }
 };
 
 /// r = e' V w, the reward of one embedding for a user with weights w.
-/// @param e  d   @param w  K   @throws std::invalid_argument on a shape mismatch   @cost O(dK)   @ref LoRe
-/// eq. 3
-template <Real Scalar, int D, int K>
-[[nodiscard]] Scalar reward(const Basis<Scalar, D, K>& basis, const ConstVectorRef<Scalar, K>& w,
-                            const ConstVectorRef<Scalar, D>& e) {
-  detail::check_size("reward", "w", w.size(), basis.columns());
+/// @param w  K   @param e  d: vectors, blocks, maps or expressions of the basis's scalar, fixed or dynamic
+/// @throws std::invalid_argument on a shape mismatch   @cost O(dK)   @ref LoRe eq. 3
+template <Real Scalar, int D, int K, class W, class E>
+[[nodiscard]] Scalar reward(const Basis<Scalar, D, K>& basis, const Eigen::MatrixBase<W>& w,
+                            const Eigen::MatrixBase<E>& e) {
+  detail::check_column("reward", "w", w, basis.columns());
+  detail::check_column("reward", "e", e, basis.dimension());
   return basis.project(e).dot(w);
 }
 
 /// Rewards of a batch of embeddings for one user: E' V w.
-/// @param E  d x n   @return n   @throws std::invalid_argument on a shape mismatch   @cost O(d(K + n)): V w
-/// first
-template <Real Scalar, int D, int K>
-[[nodiscard]] Vector<Scalar> rewards(const Basis<Scalar, D, K>& basis, const ConstVectorRef<Scalar, K>& w,
-                                     const ConstMatrixRef<Scalar, D, Dynamic>& E) {
-  detail::check_size("rewards", "w", w.size(), basis.columns());
+/// @param w  K   @param E  d x n, one embedding a column   @return n
+/// @throws std::invalid_argument on a shape mismatch   @cost O(d(K + n)): V w first
+template <Real Scalar, int D, int K, class W, class Batch>
+[[nodiscard]] Vector<Scalar> rewards(const Basis<Scalar, D, K>& basis, const Eigen::MatrixBase<W>& w,
+                                     const Eigen::MatrixBase<Batch>& E) {
+  detail::check_column("rewards", "w", w, basis.columns());
   detail::check_size("rewards", "rows of E", E.rows(), basis.dimension());
   const Vector<Scalar, D> u = basis.matrix() * w;
   return E.transpose() * u;
 }
 
 /// The place of the candidate that this user would like best; the first of equals.
-/// @param E  d x n, one candidate a column, n >= 1   @throws std::invalid_argument on a shape mismatch or n =
-/// 0
+/// @param w  K   @param E  d x n, one candidate a column, n >= 1
+/// @throws std::invalid_argument on a shape mismatch or n = 0; std::domain_error when a reward is NaN
 /// @cost O(d(K + n))
-template <Real Scalar, int D, int K>
-[[nodiscard]] Index best_of(const Basis<Scalar, D, K>& basis, const ConstVectorRef<Scalar, K>& w,
-                            const ConstMatrixRef<Scalar, D, Dynamic>& E) {
+template <Real Scalar, int D, int K, class W, class Batch>
+[[nodiscard]] Index best_of(const Basis<Scalar, D, K>& basis, const Eigen::MatrixBase<W>& w,
+                            const Eigen::MatrixBase<Batch>& E) {
   if (E.cols() < 1) detail::raise_shape("best_of", "columns of E", E.cols(), "at least 1");
+  const Vector<Scalar> values = rewards(basis, w, E);
   Index best = 0;
-  rewards(basis, w, E).maxCoeff(&best);
+  for (Index j = 0; j < values.size(); ++j) {
+    if (std::isnan(values(j)))
+      detail::raise_value("best_of", "reward of column " + detail::to_text(j), values(j), "a number");
+    if (values(j) > values(best)) best = j;
+  }
   return best;
 }
 

@@ -80,7 +80,7 @@ struct Simplex {
 };
 
 /// w = p = (1, delta): the first column is the population's reward, the others are deviations from it.
-/// Linear, so a user's fit under a Gaussian prior is convex.
+/// Linear, so a user's fit under a Gaussian prior is convex. p(0) is 1 and never moves: its pullback is 0.
 struct Signed {
   [[nodiscard]] static constexpr std::string_view name() noexcept { return "signed"; }
 
