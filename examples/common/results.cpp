@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: MIT
+// Copyright (c) 2026 The lore authors
+#include "results.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cmath>
+#include <cstddef>
+#include <cstdio>
+#include <cstring>
+#include <ostream>
+#include <string_view>
+#include <system_error>
+#include <unistd.h>
+#include <utility>
+
+#include <nlohmann/json.hpp>
+
+#include "lore/core/error.hpp"
+
+#include "progress.hpp"
+#include <sys/resource.h>
+
+namespace lore_examples {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+/// JSON has no NaN: what is not a number is null.
+Json number(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
+
+Json json_of(const Figure& figure) {
+  if (!figure.accuracy) return {{"accuracy", nullptr}, {"reason", figure.reason}};
+  return {{"accuracy", number(*figure.accuracy)},
+          {"standard_error", number(figure.standard_error)},
+          {"users", figure.users},
+          {"ties", number(figure.ties)}};
+}
+
+Json json_of(const OptionValue& value) {
+  return std::visit(
+      [](const auto& held) -> Json {
+        if constexpr (std::is_same_v<std::remove_cvref_t<decltype(held)>, double>)
+          return number(held);
+        else
+          return held;
+      },
+      value);
+}
+
+Json json_of(const RankResult& result) {
+  Json options = Json::object();
+  for (const auto& [name, value] : result.fit.options) options[name] = json_of(value);
+  return {{"rank", result.rank},
+          {"seen_train", json_of(result.seen_train)},
+          {"seen_test", json_of(result.seen_test)},
+          {"few_shot_train", json_of(result.few_shot_train)},
+          {"unseen_test", json_of(result.unseen_test)},
+          {"columns_kept", result.columns_kept},
+          {"fit",
+           {{"status", result.fit.status},
+            {"passes", result.fit.passes},
+            {"objective", number(result.fit.objective)},
+            {"seconds", number(result.fit.seconds)},
+            {"options", std::move(options)}}},
+          {"few_shot", {{"seconds", number(result.few_shot_seconds)}}}};
+}
+
+template <class Run>
+Json head(std::string_view format, const Run& run) {
+  return {{"format", format},         {"version", 1},
+          {"complete", run.complete}, {"dataset", run.dataset},
+          {"protocol", run.protocol}, {"seed", run.seed},
+          {"threads", run.threads},   {"peak_memory_bytes", peak_memory_bytes()}};
+}
+
+std::string text_of(const Json& json) {
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+std::string format(const char* pattern, double value) {
+  char text[64];
+  std::snprintf(text, sizeof text, pattern, value);
+  return text;
+}
+
+std::string percent(const Figure& figure) {
+  if (!figure.accuracy) return "-";
+  std::string text = format("%.1f", 100 * *figure.accuracy);
+  if (std::isfinite(figure.standard_error)) text += " +- " + format("%.1f", 100 * figure.standard_error);
+  return text;
+}
+
+/// Columns as wide as their widest cell; the first one to the left, the others to the right.
+void print_columns(std::ostream& out, const std::vector<std::vector<std::string>>& rows) {
+  std::vector<std::size_t> width(rows.front().size(), 0);
+  for (const auto& row : rows)
+    for (std::size_t c = 0; c < row.size(); ++c) width[c] = std::max(width[c], row[c].size());
+  for (std::size_t r = 0; r < rows.size(); ++r) {
+    std::string line;
+    for (std::size_t c = 0; c < rows[r].size(); ++c) {
+      const std::string space(width[c] - rows[r][c].size(), ' ');
+      line += (c == 0 ? rows[r][c] + space : "  " + space + rows[r][c]);
+    }
+    line.erase(line.find_last_not_of(' ') + 1);
+    out << line << '\n';
+    if (r == 0) {
+      std::size_t total = 0;
+      for (const std::size_t w : width) total += w;
+      out << std::string(total + 2 * (width.size() - 1), '-') << '\n';
+    }
+  }
+}
+
+std::string rank_name(Index rank) {
+  if (rank == 0) return "0 reference";
+  if (rank == 1) return "1 Bradley-Terry";
+  return std::to_string(rank);
+}
+
+void print_reasons(std::ostream& out, std::vector<std::pair<std::string, std::string>> reasons) {
+  std::sort(reasons.begin(), reasons.end());
+  reasons.erase(std::unique(reasons.begin(), reasons.end()), reasons.end());
+  for (const auto& [what, reason] : reasons) out << "- no " << what << ": " << reason << '\n';
+}
+
+std::string csv_number(double value) { return std::isfinite(value) ? format("%.9g", value) : ""; }
+
+std::string csv_of(const Figure& figure) {
+  if (!figure.accuracy) return ",,,,";
+  return "," + csv_number(*figure.accuracy) + "," + csv_number(figure.standard_error) + "," +
+         std::to_string(figure.users) + "," + csv_number(figure.ties);
+}
+
+std::string csv_head(const char* name) {
+  const std::string prefix = std::string(",") + name;
+  return prefix + prefix + "_standard_error" + prefix + "_users" + prefix + "_ties";
+}
+
+constexpr std::array<std::pair<const char*, Figure RankResult::*>, 4> figures{
+    {{"seen_train", &RankResult::seen_train},
+     {"seen_test", &RankResult::seen_test},
+     {"few_shot_train", &RankResult::few_shot_train},
+     {"unseen_test", &RankResult::unseen_test}}};
+
+}  // namespace
+
+Figure no_figure(std::string reason) {
+  Figure figure;
+  figure.reason = std::move(reason);
+  return figure;
+}
+
+std::string json_text(const Results& results) {
+  Json json = head("lore.results", results);
+  json["selected_rank"] = results.selected_rank ? Json(*results.selected_rank) : Json(nullptr);
+  json["selection_seconds"] = number(results.selection_seconds);
+  json["ranks"] = Json::array();
+  for (const RankResult& result : results.ranks) json["ranks"].push_back(json_of(result));
+  return text_of(json);
+}
+
+std::string json_text(const FewShotCurve& curve) {
+  Json json = head("lore.few_shot_curve", curve);
+  json["rank"] = curve.rank;
+  json["points"] = Json::array();
+  for (const CurvePoint& point : curve.points) {
+    Json unseen = json_of(point.unseen_test);
+    if (point.unseen_test.accuracy) unseen["trial_sd"] = number(point.trial_sd);
+    json["points"].push_back({{"shots", point.shots},
+                              {"users_with_at_least", point.users_with_at_least},
+                              {"few_shot_train", json_of(point.few_shot_train)},
+                              {"unseen_test", std::move(unseen)},
+                              {"seconds", number(point.seconds)}});
+  }
+  return text_of(json);
+}
+
+void write_results(const std::filesystem::path& path, const Results& results) {
+  write_text(path, json_text(results));
+}
+
+void write_results(const std::filesystem::path& path, const FewShotCurve& curve) {
+  write_text(path, json_text(curve));
+}
+
+void write_csv(const std::filesystem::path& path, const Results& results) {
+  std::string text = "rank";
+  for (const auto& [name, member] : figures) text += csv_head(name);
+  text += ",columns_kept,selected,fit_seconds,few_shot_seconds\n";
+  for (const RankResult& result : results.ranks) {
+    text += std::to_string(result.rank);
+    for (const auto& [name, member] : figures) text += csv_of(result.*member);
+    text += "," + std::to_string(result.columns_kept) +
+            (results.selected_rank == result.rank ? ",1," : ",0,") + csv_number(result.fit.seconds) + "," +
+            csv_number(result.few_shot_seconds) + "\n";
+  }
+  write_text(path, text);
+}
+
+void write_csv(const std::filesystem::path& path, const FewShotCurve& curve) {
+  std::string text = "shots,users_with_at_least" + csv_head("few_shot_train") + csv_head("unseen_test") +
+                     ",trial_sd,seconds\n";
+  for (const CurvePoint& point : curve.points)
+    text += std::to_string(point.shots) + "," + std::to_string(point.users_with_at_least) +
+            csv_of(point.few_shot_train) + csv_of(point.unseen_test) + "," + csv_number(point.trial_sd) +
+            "," + csv_number(point.seconds) + "\n";
+  write_text(path, text);
+}
+
+void print_table(std::ostream& out, const Results& results) {
+  std::vector<std::vector<std::string>> rows{
+      {"rank", "seen train", "seen test", "few-shot train", "unseen test", "columns", "fit"}};
+  std::vector<std::pair<std::string, std::string>> reasons;
+  bool ties = false;
+  for (const RankResult& result : results.ranks) {
+    const bool selected = results.selected_rank == result.rank;
+    std::vector<std::string> row{rank_name(result.rank) + (selected ? " *" : "")};
+    for (const auto& [name, member] : figures) {
+      const Figure& figure = result.*member;
+      row.push_back(percent(figure));
+      ties = ties || (figure.accuracy && figure.ties > 0);
+      if (!figure.accuracy) {
+        std::string words(name);
+        std::replace(words.begin(), words.end(), '_', ' ');
+        reasons.emplace_back(words + " at rank " + std::to_string(result.rank), figure.reason);
+      }
+    }
+    row.push_back(std::to_string(result.columns_kept));
+    row.push_back(duration_text(result.fit.seconds));
+    rows.push_back(std::move(row));
+  }
+  print_columns(out, rows);
+  out << "Accuracy in percent, mean +- standard error over users.";
+  if (results.selected_rank) out << " * selected rank.";
+  out << '\n';
+  if (ties)
+    for (const RankResult& result : results.ranks)
+      if (result.seen_test.accuracy && result.seen_test.ties > 0)
+        out << "- rank " << result.rank << ": " << format("%.2g", 100 * result.seen_test.ties)
+            << " % of the seen users' test margins are exactly 0 and count as wrong\n";
+  print_reasons(out, std::move(reasons));
+}
+
+void print_table(std::ostream& out, const FewShotCurve& curve) {
+  const bool groups = curve.shot_unit == "group";
+  std::vector<std::vector<std::string>> rows{
+      {groups ? "shots (groups)" : "shots", "users", "few-shot train", "unseen test", "trial sd", "time"}};
+  std::vector<std::pair<std::string, std::string>> reasons;
+  const auto note = [&](const char* what, const Figure& figure) {
+    if (!figure.accuracy) reasons.emplace_back(what, figure.reason);
+  };
+  for (const CurvePoint& point : curve.points) {
+    rows.push_back({std::to_string(point.shots), std::to_string(point.users_with_at_least),
+                    percent(point.few_shot_train), percent(point.unseen_test),
+                    std::isfinite(point.trial_sd) && point.unseen_test.accuracy
+                        ? format("%.2f", 100 * point.trial_sd)
+                        : "-",
+                    duration_text(point.seconds)});
+    note("few-shot train", point.few_shot_train);
+    note("unseen test", point.unseen_test);
+  }
+  const auto line = [&](const char* name, const std::optional<Figure>& figure) {
+    if (!figure) return;
+    rows.push_back({name, std::to_string(figure->users), "-", percent(*figure), "-", "-"});
+    note(name, *figure);
+  };
+  line("Bradley-Terry", curve.bradley_terry);
+  line("reference", curve.reference);
+  print_columns(out, rows);
+  out << "Rank " << curve.rank
+      << ". Accuracy in percent, mean +- standard error over users; users: how many have at least that many "
+         "shots.\n";
+  print_reasons(out, std::move(reasons));
+}
+
+void write_text(const std::filesystem::path& path, const std::string& content) {
+  const std::filesystem::path temporary = path.string() + "." + std::to_string(getpid()) + ".tmp";
+  const auto fail = [&](const char* what) {
+    const int code = errno;
+    std::error_code ignored;
+    std::filesystem::remove(temporary, ignored);
+    throw lore::io_error(path.string(), std::string(what) + ": " + std::strerror(code));
+  };
+  errno = 0;
+  std::FILE* file = std::fopen(temporary.c_str(), "wb");
+  if (file == nullptr) fail("cannot be created");
+  const bool written = std::fwrite(content.data(), 1, content.size(), file) == content.size();
+  const int write_error = errno;
+  const bool flushed = std::fclose(file) == 0;
+  if (!written) errno = write_error;
+  if (!written || !flushed) fail("cannot be written");
+  if (std::rename(temporary.c_str(), path.c_str()) != 0) fail("cannot be replaced");
+}
+
+std::int64_t peak_memory_bytes() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+#ifdef __APPLE__
+  return static_cast<std::int64_t>(usage.ru_maxrss);
+#else
+  return static_cast<std::int64_t>(usage.ru_maxrss) * 1024;
+#endif
+}
+
+}  // namespace lore_examples
