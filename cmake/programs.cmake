@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: MIT
+# Copyright (c) 2026 The lore authors
+#
+# How lore's own programs (demo, examples, tests, benchmarks) are compiled. None of this reaches a user's target.
+include_guard(GLOBAL)
+include(CheckCXXCompilerFlag)
+
+add_library(lore_program_options INTERFACE)
+target_compile_features(lore_program_options INTERFACE cxx_std_20)
+
+# Warnings are errors here through CMAKE_COMPILE_WARNING_AS_ERROR, which cmake --compile-no-warning-as-error lifts.
+if(CMAKE_CXX_COMPILER_ID MATCHES "GNU|Clang")
+  target_compile_options(lore_program_options INTERFACE -Wall -Wextra -Wconversion -Wshadow
+    -fno-math-errno -fno-trapping-math)
+endif()
+if(NOT DEFINED CMAKE_COMPILE_WARNING_AS_ERROR)
+  set(CMAKE_COMPILE_WARNING_AS_ERROR ON)
+endif()
+
+if(LORE_NATIVE)
+  check_cxx_compiler_flag(-march=native LORE_HAVE_MARCH_NATIVE)
+  if(LORE_HAVE_MARCH_NATIVE)
+    target_compile_options(lore_program_options INTERFACE -march=native)
+  endif()
+endif()
+
+set(CMAKE_CXX_EXTENSIONS OFF)
+
+# A build type for a stand-alone build that names none (the presets do); a parent's choice is left alone.
+get_property(multi_config GLOBAL PROPERTY GENERATOR_IS_MULTI_CONFIG)
+if(PROJECT_IS_TOP_LEVEL AND NOT multi_config AND NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release)
+endif()
+
+if(PROJECT_IS_TOP_LEVEL AND NOT DEFINED CMAKE_CXX_COMPILER_LAUNCHER)
+  find_program(LORE_CCACHE ccache)
+  mark_as_advanced(LORE_CCACHE)
+  if(LORE_CCACHE)
+    set(CMAKE_CXX_COMPILER_LAUNCHER ${LORE_CCACHE})
+  endif()
+endif()

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+// Copyright (c) 2026 The lore authors
+#pragma once
+
+/// Everything except the files (lore/io/), which also need nlohmann_json, and adapters for other parallel
+/// engines.
+
+#include "lore/core/error.hpp"
+#include "lore/core/numerics.hpp"
+#include "lore/core/random.hpp"
+#include "lore/core/types.hpp"
+#include "lore/core/version.hpp"
+#include "lore/data/features.hpp"
+#include "lore/data/preferences.hpp"
+#include "lore/data/shots.hpp"
+#include "lore/data/split.hpp"
+#include "lore/evaluate/rewardbench2.hpp"
+#include "lore/fit/coordinate_prior.hpp"
+#include "lore/fit/user_objective.hpp"
+#include "lore/fit/user_posterior.hpp"
+#include "lore/metrics/accuracy.hpp"
+#include "lore/metrics/brier.hpp"
+#include "lore/metrics/calibration.hpp"
+#include "lore/metrics/interval.hpp"
+#include "lore/metrics/log_loss.hpp"
+#include "lore/metrics/user_scores.hpp"
+#include "lore/model/basis.hpp"
+#include "lore/model/prior.hpp"
+#include "lore/model/reward_model.hpp"
+#include "lore/model/weight_map.hpp"
+#include "lore/objective/kernels.hpp"
+#include "lore/objective/loss.hpp"
+#include "lore/objective/pass.hpp"
+#include "lore/objective/regularizer.hpp"
+#include "lore/objective/schedule.hpp"
+#include "lore/parallel/executor.hpp"
+#include "lore/parallel/threads.hpp"
+#include "lore/solve/adam.hpp"
+#include "lore/solve/lbfgs.hpp"
+#include "lore/solve/problem.hpp"
