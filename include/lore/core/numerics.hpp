@@ -30,23 +30,29 @@ template <Real Scalar>
 }
 
 /// w = softmax(a), shifted by the largest logit: no overflow at any finite logits.
-/// @param a  K >= 1 logits   @param w  K, written; sized by the caller   @cost O(K)
+/// @param a  K >= 1 logits
+/// @param w  K, written; sized by the caller; may be a block or map, and may be `a` itself
+/// @cost O(K)
 template <class A, class W>
-void softmax(const Eigen::MatrixBase<A>& a, Eigen::MatrixBase<W>& w) {
+void softmax(const Eigen::MatrixBase<A>& a, const Eigen::MatrixBase<W>& w) {
   using Scalar = typename A::Scalar;
+  W& out = const_cast<W&>(w.derived());  // Eigen's way to write into a temporary block
   const Scalar top = a.maxCoeff();
-  w = (a.array() - top).exp().matrix();
-  w /= w.sum();
+  out = (a.array() - top).exp().matrix();
+  out /= out.sum();
 }
 
 /// Vector-Jacobian product of softmax: ga = w .* (gw - w'gw).
-/// @param w  softmax(a)   @param gw  gradient with respect to w   @param ga  written   @cost O(K)
+/// @param w   softmax(a)
+/// @param gw  gradient with respect to w
+/// @param ga  K, written: gradient with respect to a; may be a block or map, and may be `gw` itself
+/// @cost O(K)
 template <class W, class G, class Out>
 void softmax_pullback(const Eigen::MatrixBase<W>& w, const Eigen::MatrixBase<G>& gw,
-                      Eigen::MatrixBase<Out>& ga) {
+                      const Eigen::MatrixBase<Out>& ga) {
   using Scalar = typename W::Scalar;
   const Scalar mean = w.dot(gw);
-  ga = (w.array() * (gw.array() - mean)).matrix();
+  const_cast<Out&>(ga.derived()) = (w.array() * (gw.array() - mean)).matrix();
 }
 
 }  // namespace lore
