@@ -19,7 +19,6 @@
 
 #include "hash.hpp"
 #include <sys/file.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 
 namespace lore_examples {
@@ -78,16 +77,12 @@ EmbeddingCache::EmbeddingCache(std::filesystem::path path) : path_(std::move(pat
     read_header();
     scan();
   } catch (...) {
-    unmap();
     ::close(file_);
     throw;
   }
 }
 
-EmbeddingCache::~EmbeddingCache() {
-  unmap();
-  ::close(file_);
-}
+EmbeddingCache::~EmbeddingCache() { ::close(file_); }
 
 void EmbeddingCache::read_header() {
   struct stat status {};
@@ -127,24 +122,22 @@ std::size_t EmbeddingCache::record_bytes() const noexcept {
 
 void EmbeddingCache::scan() {
   if (bytes_ == 0) return;
-  map();
-  ::madvise(const_cast<std::byte*>(mapped_), mapped_bytes_, MADV_SEQUENTIAL);
+  const auto mapped = lore::MappedFile::open(path_);
+  const std::span<const std::byte> bytes = mapped->bytes();
   const std::size_t values = record_bytes() - sizeof(RecordHead);
   std::size_t good_end = sizeof(Header);
   std::size_t good = 0;
   for (std::size_t at = sizeof(Header); bytes_ - at >= record_bytes(); at += record_bytes()) {
     RecordHead head;
-    std::memcpy(&head, mapped_ + at, sizeof head);
-    const std::byte* data = mapped_ + at + sizeof head;
+    std::memcpy(&head, bytes.data() + at, sizeof head);
+    const std::byte* data = bytes.data() + at + sizeof head;
     if (head.checksum != checksum_of(head.key, data, values)) continue;
     place_.try_emplace(head.key, at + sizeof head);
     good_end = at + record_bytes();
     ++good;
   }
   torn_bytes_ = bytes_ - sizeof(Header) - good * record_bytes();
-  ::madvise(const_cast<std::byte*>(mapped_), mapped_bytes_, MADV_NORMAL);
   if (good_end < bytes_) {
-    unmap();
     if (::ftruncate(file_, static_cast<off_t>(good_end)) != 0)
       throw lore::io_error(path_.string(), "a torn record cannot be cut off: " + why());
     bytes_ = good_end;
@@ -209,24 +202,8 @@ void EmbeddingCache::write_all(const void* data, std::size_t bytes, std::size_t 
 const float* EmbeddingCache::find(const CacheKey& key) const {
   const auto place = place_.find(key);
   if (place == place_.end()) throw std::out_of_range(path_.string() + ": no vector for this text");
-  if (mapped_bytes_ != bytes_) {
-    unmap();
-    map();
-  }
-  return reinterpret_cast<const float*>(mapped_ + place->second);
-}
-
-void EmbeddingCache::map() const {
-  void* memory = ::mmap(nullptr, bytes_, PROT_READ, MAP_SHARED, file_, 0);
-  if (memory == MAP_FAILED) throw lore::io_error(path_.string(), "cannot be mapped: " + why());
-  mapped_ = static_cast<const std::byte*>(memory);
-  mapped_bytes_ = bytes_;
-}
-
-void EmbeddingCache::unmap() const noexcept {
-  if (mapped_ != nullptr) ::munmap(const_cast<std::byte*>(mapped_), mapped_bytes_);
-  mapped_ = nullptr;
-  mapped_bytes_ = 0;
+  if (!mapped_ || mapped_->bytes().size() != bytes_) mapped_ = lore::MappedFile::open(path_);
+  return reinterpret_cast<const float*>(mapped_->bytes().data() + place->second);
 }
 
 }  // namespace lore_examples

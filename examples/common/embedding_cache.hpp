@@ -6,11 +6,13 @@
 #include <cstdint>
 #include <filesystem>
 #include <initializer_list>
+#include <memory>
 #include <span>
 #include <string_view>
 #include <unordered_map>
 
 #include "lore/core/types.hpp"
+#include "lore/io/mapped_file.hpp"
 
 namespace lore_examples {
 
@@ -69,8 +71,6 @@ class EmbeddingCache {
 
   void read_header();
   void scan();
-  void map() const;
-  void unmap() const noexcept;
   [[nodiscard]] std::size_t record_bytes() const noexcept;
   void write_all(const void* data, std::size_t bytes, std::size_t at);
 
@@ -80,8 +80,7 @@ class EmbeddingCache {
   std::size_t bytes_ = 0;  // length of the file
   std::size_t torn_bytes_ = 0;
   std::unordered_map<CacheKey, std::size_t, Hash> place_;  // offset of the values
-  mutable const std::byte* mapped_ = nullptr;
-  mutable std::size_t mapped_bytes_ = 0;
+  mutable std::shared_ptr<const lore::MappedFile> mapped_;
 };
 
 }  // namespace lore_examples
