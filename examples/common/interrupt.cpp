@@ -2,15 +2,17 @@
 // Copyright (c) 2026 The lore authors
 #include "interrupt.hpp"
 
+#include <atomic>
 #include <csignal>
 
 namespace lore_examples {
 namespace {
 
-volatile std::sig_atomic_t flag = 0;
+std::atomic<bool> flag{false};
+static_assert(std::atomic<bool>::is_always_lock_free);
 
 extern "C" void on_interrupt(int signal) {
-  flag = 1;
+  flag = true;
   std::signal(signal, SIG_DFL);
 }
 
@@ -21,6 +23,6 @@ void catch_interrupts() {
   std::signal(SIGTERM, on_interrupt);
 }
 
-bool interrupted() noexcept { return flag != 0; }
+bool interrupted() noexcept { return flag; }
 
 }  // namespace lore_examples

@@ -4,20 +4,16 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <cmath>
 #include <cstddef>
 #include <cstdio>
-#include <cstring>
 #include <ostream>
 #include <string_view>
-#include <system_error>
-#include <unistd.h>
 #include <utility>
 
 #include <nlohmann/json.hpp>
 
-#include "lore/core/error.hpp"
+#include "lore/io/atomic_file.hpp"
 
 #include "progress.hpp"
 #include <sys/resource.h>
@@ -276,22 +272,9 @@ void print_table(std::ostream& out, const FewShotCurve& curve) {
 }
 
 void write_text(const std::filesystem::path& path, const std::string& content) {
-  const std::filesystem::path temporary = path.string() + "." + std::to_string(getpid()) + ".tmp";
-  const auto fail = [&](const char* what) {
-    const int code = errno;
-    std::error_code ignored;
-    std::filesystem::remove(temporary, ignored);
-    throw lore::io_error(path.string(), std::string(what) + ": " + std::strerror(code));
-  };
-  errno = 0;
-  std::FILE* file = std::fopen(temporary.c_str(), "wb");
-  if (file == nullptr) fail("cannot be created");
-  const bool written = std::fwrite(content.data(), 1, content.size(), file) == content.size();
-  const int write_error = errno;
-  const bool flushed = std::fclose(file) == 0;
-  if (!written) errno = write_error;
-  if (!written || !flushed) fail("cannot be written");
-  if (std::rename(temporary.c_str(), path.c_str()) != 0) fail("cannot be replaced");
+  lore::AtomicFile file(path);
+  file.write(content);
+  file.commit();
 }
 
 std::int64_t peak_memory_bytes() {
