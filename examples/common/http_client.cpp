@@ -55,16 +55,17 @@ void wait_for_retry(const HttpOptions& options, int attempt, std::optional<Milli
 
 namespace {
 
-bool worth_another_try(int status) {
-  switch (status) {
+bool worth_another_try(const httplib::Response& response) {
+  switch (response.status) {
     case 408:
     case 425:
     case 429:
-    case 500:
     case 502:
     case 503:
     case 504:
       return true;
+    case 500:  // what llama-server also says of a text that is too long, and then it will say so again
+      return response.body.find("too large") == std::string::npos;
     default:
       return false;
   }
@@ -158,7 +159,7 @@ HttpAnswer HttpClient::send(const HttpRequest& request, const std::stop_token& s
     }();
     if (stop.stop_requested()) throw HttpStopped();
     if (result) {
-      if (!worth_another_try(result->status) || attempt >= options_.retries)
+      if (!worth_another_try(*result) || attempt >= options_.retries)
         return {result->status, std::move(result->body)};
       wait_for_retry(options_, attempt, retry_after(*result), "status " + std::to_string(result->status),
                      stop);

@@ -57,6 +57,12 @@ HttpOptions http_options(const ServerOptions& options) {
   return http;
 }
 
+// Whoever mistyped the address need not wait as long as a run of hours may.
+HttpOptions first_contact(HttpOptions http) {
+  http.retries = std::min(http.retries, 3);
+  return http;
+}
+
 bool absent(int status) { return status == 404 || status == 405 || status == 501; }
 
 // An answer with a status that is no success and no reason to try again.
@@ -146,7 +152,9 @@ void ServerOptions::validate() const {
 class ServerEncoder::Session {
  public:
   explicit Session(ServerOptions options)
-      : options_((options.validate(), std::move(options))), http_(http_options(options_)), client_(http_) {
+      : options_((options.validate(), std::move(options))),
+        http_(http_options(options_)),
+        client_(first_contact(http_)) {
     introduce();
     if (options_.chat_template == ChatTemplate::server && form_.dialect != Dialect::llama &&
         form_.dialect != Dialect::vllm)
@@ -173,9 +181,9 @@ class ServerEncoder::Session {
     std::unordered_set<std::string> seen;
     for (const EncodeItem& item : items) {
       std::string id = conversation_id(item.messages);
-      keys.push_back(
-          cache_key({"1", name_of(form_.dialect), form_.model, name_of(options_.chat_template),
-                     chat_template_text_, std::to_string(static_cast<int>(options_.begin_token)), id}));
+      keys.push_back(cache_key({"1", name_of(form_.dialect), form_.model, name_of(options_.chat_template),
+                                chat_template_text_, std::to_string(static_cast<int>(options_.begin_token)),
+                                options_.accept_unit_length ? "unit length accepted" : "", id}));
       if (cache_->contains(keys.back()) || !seen.insert(std::move(id)).second) continue;
       missing.push_back(&item);
       missing_keys.push_back(keys.back());
@@ -206,7 +214,8 @@ class ServerEncoder::Session {
       const bool unknown = form_.dialect == Dialect::automatic;
       if (!unknown && form_.dialect != asked) return;
       const HttpAnswer answer = client_.send({"GET", path, {}});
-      if (answer.status == 401 || answer.status == 403) raise_refused(path, answer);
+      if (answer.status == 401 || answer.status == 403 || (answer.status >= 500 && !absent(answer.status)))
+        raise_refused(path, answer);
       if (answer.status != 200) return;
       const Introduction found = read(answer.body);
       if (found.dialect == Dialect::automatic) return;
@@ -403,22 +412,23 @@ class ServerEncoder::Session {
   }
 
   // The first batch, alone: finds the form of request that brings un-normalised vectors.
-  Vectors embed_first(std::span<const EncodeItem* const> items, const std::stop_token& stop) {
+  Vectors embed_first(HttpClient& client, std::span<const EncodeItem* const> items,
+                      const std::stop_token& stop) {
     if (form_.dialect == Dialect::vllm) {
-      const Prompt prompt = prompt_of(client_, items.front()->messages, stop);
+      const Prompt prompt = prompt_of(client, items.front()->messages, stop);
       try {
-        static_cast<void>(embed_once(client_, form_, {&prompt, 1}, stop));
+        static_cast<void>(embed_once(client, form_, {&prompt, 1}, stop));
       } catch (const RefusedRequest& refused) {
         if (!absent(refused.status)) throw;
         form_.pooling_endpoint = true;
       }
     }
-    Vectors vectors = embed_batch(client_, items, stop);
+    Vectors vectors = embed_batch(client, items, stop);
     if (options_.accept_unit_length || !all_unit_length(vectors)) return vectors;
     if (form_.dialect == Dialect::vllm) {
       form_.word = VllmWord::normalize;
       try {
-        vectors = embed_batch(client_, items, stop);
+        vectors = embed_batch(client, items, stop);
         if (!all_unit_length(vectors)) return vectors;
       } catch (const HttpStopped&) {
         throw;
@@ -495,7 +505,8 @@ class ServerEncoder::Session {
       progress.update(sent_, why);
     };
     run(1, [&] {
-      const Vectors vectors = embed_first(part(items, 0), stopping.get_token());
+      HttpClient client(http);
+      const Vectors vectors = embed_first(client, part(items, 0), stopping.get_token());
       const std::lock_guard lock(mutex);
       keep(part(items, 0), part(keys, 0), vectors, progress);
     });

@@ -32,7 +32,7 @@ void add_named(CLI::App& app, const char* option, Value& value, Value (*read)(st
 void add_server_options(CLI::App& app, ServerOptions& options) {
   const std::string group = "Embedding server";
   const auto add = [&](const char* option, auto& value, const char* help) {
-    app.add_option(option, value, help, true)->group(group);
+    app.add_option(option, value, help)->capture_default_str()->group(group);
   };
   add("--server-url", options.url, "Address of the server, with http:// or https://");
   add_named<Dialect>(app, "--server-dialect", options.dialect, dialect_from,
