@@ -29,17 +29,17 @@ template <Real Scalar>
   return e / (Scalar(1) + e);
 }
 
-/// w = softmax(a), shifted by the largest logit: no overflow at any finite logits.
+/// w = softmax(a), shifted by the largest logit: no overflow at any finite logits; weights too small to
+/// represent are exactly 0.
 /// @param a  K >= 1 logits
 /// @param w  K, written; sized by the caller; may be a block or map, and may be `a` itself
 /// @cost O(K)
-template <class A, class W>
-void softmax(const Eigen::MatrixBase<A>& a, const Eigen::MatrixBase<W>& w) {
+template <class A, Writable W>
+void softmax(const Eigen::MatrixBase<A>& a, W&& w) {
   using Scalar = typename A::Scalar;
-  W& out = const_cast<W&>(w.derived());  // Eigen's way to write into a temporary block
   const Scalar top = a.maxCoeff();
-  out = (a.array() - top).exp().matrix();
-  out /= out.sum();
+  w = (a.array() - top).unaryExpr([](Scalar t) { return std::exp(t); }).matrix();
+  w /= w.sum();
 }
 
 /// Vector-Jacobian product of softmax: ga = w .* (gw - w'gw).
@@ -47,12 +47,11 @@ void softmax(const Eigen::MatrixBase<A>& a, const Eigen::MatrixBase<W>& w) {
 /// @param gw  gradient with respect to w
 /// @param ga  K, written: gradient with respect to a; may be a block or map, and may be `gw` itself
 /// @cost O(K)
-template <class W, class G, class Out>
-void softmax_pullback(const Eigen::MatrixBase<W>& w, const Eigen::MatrixBase<G>& gw,
-                      const Eigen::MatrixBase<Out>& ga) {
+template <class W, class G, Writable Out>
+void softmax_pullback(const Eigen::MatrixBase<W>& w, const Eigen::MatrixBase<G>& gw, Out&& ga) {
   using Scalar = typename W::Scalar;
   const Scalar mean = w.dot(gw);
-  const_cast<Out&>(ga.derived()) = (w.array() * (gw.array() - mean)).matrix();
+  ga = (w.array() * (gw.array() - mean)).matrix();
 }
 
 }  // namespace lore

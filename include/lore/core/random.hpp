@@ -261,19 +261,19 @@ template <RandomEngine Engine>
 
 /// Fills any dense matrix, vector, block or map with independent N(0, 1), column by column.
 /// @cost one word an entry
-template <RandomEngine Engine, class Derived>
-void fill_normal(Engine& rng, const Eigen::DenseBase<Derived>& values) {
-  Derived& out = const_cast<Derived&>(values.derived());  // the argument may be a temporary block
-  for (Index c = 0; c < out.cols(); ++c)
-    for (Index r = 0; r < out.rows(); ++r) out.coeffRef(r, c) = normal<typename Derived::Scalar>(rng);
+template <RandomEngine Engine, Writable Values>
+void fill_normal(Engine& rng, Values&& values) {
+  using Scalar = typename std::remove_cvref_t<Values>::Scalar;
+  for (Index c = 0; c < values.cols(); ++c)
+    for (Index r = 0; r < values.rows(); ++r) values.coeffRef(r, c) = normal<Scalar>(rng);
 }
 
 /// The same with the uniform distribution on [0, 1).
-template <RandomEngine Engine, class Derived>
-void fill_uniform(Engine& rng, const Eigen::DenseBase<Derived>& values) {
-  Derived& out = const_cast<Derived&>(values.derived());
-  for (Index c = 0; c < out.cols(); ++c)
-    for (Index r = 0; r < out.rows(); ++r) out.coeffRef(r, c) = uniform01<typename Derived::Scalar>(rng);
+template <RandomEngine Engine, Writable Values>
+void fill_uniform(Engine& rng, Values&& values) {
+  using Scalar = typename std::remove_cvref_t<Values>::Scalar;
+  for (Index c = 0; c < values.cols(); ++c)
+    for (Index r = 0; r < values.rows(); ++r) values.coeffRef(r, c) = uniform01<Scalar>(rng);
 }
 
 }  // namespace lore

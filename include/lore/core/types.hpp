@@ -3,6 +3,7 @@
 #pragma once
 
 #include <concepts>
+#include <type_traits>
 
 #include <Eigen/Core>
 
@@ -40,5 +41,10 @@ using ConstVectorRef = Eigen::Ref<const Vector<Scalar, Rows>>;
 
 template <Real Scalar, int Rows = Dynamic>
 using VectorRef = Eigen::Ref<Vector<Scalar, Rows>>;
+
+/// Something to write into: a matrix, vector, map or block, the last two also as temporaries (`X.col(i)`).
+template <class T>
+concept Writable = std::derived_from<std::remove_cvref_t<T>, Eigen::DenseBase<std::remove_cvref_t<T>>> &&
+    !std::is_const_v<std::remove_reference_t<T>>;
 
 }  // namespace lore

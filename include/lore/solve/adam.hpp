@@ -42,8 +42,8 @@ class AdamState {
   /// One step. The first call fixes the size; x may be a block or a map.
   /// @throws std::invalid_argument if x or the gradient has another size   @cost O(size), no allocation after
   /// the first call
-  template <class X, class G>
-  void step(const Eigen::MatrixBase<X>& x, const Eigen::MatrixBase<G>& gradient) {
+  template <Writable X, class G>
+  void step(X&& x, const Eigen::MatrixBase<G>& gradient) {
     detail::check_size("AdamState::step", "rows of gradient", gradient.rows(), x.rows());
     detail::check_size("AdamState::step", "columns of gradient", gradient.cols(), x.cols());
     if (steps_ == 0) {
@@ -62,7 +62,7 @@ class AdamState {
     const auto epsilon = static_cast<Scalar>(options_.epsilon);
     m_.array() = beta1 * m_.array() + rest1 * gradient.array();
     v_.array() = beta2 * v_.array() + rest2 * gradient.array().square();
-    const_cast<X&>(x.derived()).array() -= rate * (m_.array() / (v_.array().sqrt() / root + epsilon));
+    x.array() -= rate * (m_.array() / (v_.array().sqrt() / root + epsilon));
   }
 
   [[nodiscard]] Index steps() const noexcept { return steps_; }  ///< taken so far
