@@ -38,6 +38,18 @@ struct BradleyTerry {
     return {std::log1p(e) + std::max(-margin, Scalar(0)), margin >= 0 ? -small : small - Scalar(1),
             small * (Scalar(1) - small)};
   }
+
+  /// The same for an array of margins, in vector code: value, slope and curvature are written.
+  template <class T, class Out>
+  void array(const Eigen::MatrixBase<T>& margin, Out&& value, Out&& slope, Out&& curvature) const {
+    using Scalar = typename T::Scalar;
+    const Scalar one(1), zero(0);
+    curvature.array() = (-margin.array().abs()).exp();
+    value.array() = curvature.array().log1p() + (-margin.array()).max(zero);
+    curvature.array() = curvature.array() / (one + curvature.array());
+    slope.array() = (margin.array() >= zero).select(-curvature.array(), curvature.array() - one);
+    curvature.array() *= one - curvature.array();
+  }
 };
 
 /// A Bradley-Terry judge who records the opposite of the preference with probability `flip`:

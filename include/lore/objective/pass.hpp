@@ -57,6 +57,23 @@ class Pass {
     return indexed() ? static_cast<Index>(items_.size()) : comparisons_.size();
   }
 
+  /// Mean of ||x_j||^2 over the comparisons, 0 without any: what prior scales are measured by.
+  /// @cost one reading of the data
+  [[nodiscard]] double mean_square() {
+    reserve(1);
+    executor_.for_each(static_cast<Index>(chunks_.size()) - 1, [&](Index a) {
+      Vector<Scalar> x(comparisons_.dimension());
+      for (Index i = chunks_[at(a)]; i < chunks_[at(a) + 1]; ++i) {
+        values_[at(i)] = 0;
+        for (Index p = comparisons_.begin(i); p < comparisons_.end(i); ++p) {
+          comparisons_.features->load(column_at(p), x.data());
+          values_[at(i)] += static_cast<double>(x.squaredNorm());
+        }
+      }
+    });
+    return comparisons_.empty() ? 0.0 : total() / static_cast<double>(comparisons_.size());
+  }
+
   /// F = sum_i step(i, ..) and its gradient with respect to V.
   /// @param V  d x K   @param gradient  d x K, overwritten
   /// @throws std::invalid_argument on a shape mismatch, and whatever a step throws

@@ -13,6 +13,9 @@ namespace lore {
 
 /// A penalty R on the basis V (d x K).
 ///   regularizer.add(V, strength, G)   adds strength * dR/dV to G and returns strength * R(V)
+/// It may also offer
+///   regularizer.curvature(k)          the second derivative along column k, which speeds a fit up
+///   regularizer.bound(s, tau)         the regulariser to use where mean ||x||^2 = s and the temperature is tau
 template <class R, class Scalar>
 concept Regularizer = Real<Scalar> && std::copy_constructible<R> &&
     requires(const R& regularizer, const Matrix<Scalar>& V, Scalar strength, Matrix<Scalar>& G) {
@@ -31,6 +34,8 @@ struct NoRegularizer {
 struct Ridge {
   double lambda = 1;
 
+  [[nodiscard]] double curvature(Index) const noexcept { return lambda; }
+
   template <Real Scalar>
   double add(const Matrix<Scalar>& V, Scalar strength, Matrix<Scalar>& G) const {
     const Scalar scale = strength * static_cast<Scalar>(lambda);
@@ -46,6 +51,8 @@ struct RidgeTo {
   double lambda = 1;
   Vector<Scalar> center;
 
+  [[nodiscard]] double curvature(Index) const noexcept { return lambda; }
+
   double add(const Matrix<Scalar>& V, Scalar strength, Matrix<Scalar>& G) const {
     detail::check_size("RidgeTo", "center", center.size(), V.rows());
     const Scalar scale = strength * static_cast<Scalar>(lambda);
@@ -55,6 +62,45 @@ struct RidgeTo {
       sum += static_cast<double>((V.col(k) - center).squaredNorm());
     }
     return 0.5 * static_cast<double>(scale) * sum;
+  }
+};
+
+/// R(V) = (1/2) sum_k lambda_k ||V_k||^2, with one strength for the first column and one for the others.
+struct ColumnRidge {
+  double first = 1;
+  double others = 1;
+
+  [[nodiscard]] double curvature(Index k) const noexcept { return k == 0 ? first : others; }
+
+  template <Real Scalar>
+  double add(const Matrix<Scalar>& V, Scalar strength, Matrix<Scalar>& G) const {
+    double sum = 0;
+    for (Index k = 0; k < V.cols(); ++k) {
+      const Scalar scale = strength * static_cast<Scalar>(curvature(k));
+      G.col(k) += scale * V.col(k);
+      sum += static_cast<double>(scale) * static_cast<double>(V.col(k).squaredNorm());
+    }
+    return 0.5 * sum;
+  }
+};
+
+/// A ridge in units of the data: lambda = mean ||x||^2 / (q tau)^2, where the prior margin scale q is the standard
+/// deviation that a typical margin has under the prior. Multiplying all features by a constant changes nothing.
+struct MarginScale {
+  double first = 1;   ///< q of the first column
+  double others = 1;  ///< q of the other columns
+
+  /// @throws std::domain_error unless both scales are finite and above 0
+  [[nodiscard]] ColumnRidge bound(double mean_square, double temperature) const {
+    detail::check_positive("MarginScale", "first", first);
+    detail::check_positive("MarginScale", "others", others);
+    const double unit = mean_square / (temperature * temperature);
+    return {unit / (first * first), unit / (others * others)};
+  }
+
+  template <Real Scalar>
+  double add(const Matrix<Scalar>& V, Scalar strength, Matrix<Scalar>& G) const {
+    return ColumnRidge{1 / (first * first), 1 / (others * others)}.add(V, strength, G);
   }
 };
 

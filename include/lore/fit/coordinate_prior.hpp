@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT
+// Copyright (c) 2026 The lore authors
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include <Eigen/Cholesky>
+
+#include "lore/core/types.hpp"
+#include "lore/model/prior.hpp"
+#include "lore/model/weight_map.hpp"
+
+namespace lore::detail {
+
+/// A GaussianPrior in the D = K - 1 coordinates c of a weight map: p = origin + Q c.
+struct CoordinatePrior {
+  Vector<double> origin;       ///< K
+  Matrix<double> Q;            ///< K x D
+  Vector<double> mean;         ///< D
+  Matrix<double> covariance;   ///< D x D
+  Matrix<double> precision;    ///< D x D
+  double log_determinant = 0;  ///< of the precision
+
+  [[nodiscard]] Index degrees() const noexcept { return mean.size(); }
+
+  /// Mean 0 and covariance deviation^2 I.
+  template <WeightMap Map>
+  [[nodiscard]] static CoordinatePrior isotropic(const Map& map, Index rank, double deviation) {
+    CoordinatePrior prior;
+    prior.origin.resize(rank);
+    map.origin(prior.origin);
+    prior.Q = map.template directions<double, Dynamic>(rank);
+    prior.set(Vector<double>::Zero(rank - 1),
+              Matrix<double>::Identity(rank - 1, rank - 1) * (deviation * deviation));
+    return prior;
+  }
+
+  template <WeightMap Map, Real Scalar, int K>
+  [[nodiscard]] static CoordinatePrior from(const Map& map, const GaussianPrior<Scalar, K>& given) {
+    CoordinatePrior prior = isotropic(map, given.size(), 1);
+    const Vector<double> mean = given.mean.template cast<double>();
+    const Matrix<double> covariance = given.covariance.template cast<double>();
+    prior.set(prior.Q.transpose() * (mean - prior.origin), prior.Q.transpose() * covariance * prior.Q);
+    return prior;
+  }
+
+  /// The same prior of the K parameters.
+  template <Real Scalar>
+  [[nodiscard]] GaussianPrior<Scalar> of_parameters() const {
+    const Vector<double> p = origin + Q * mean;
+    const Matrix<double> S = Q * covariance * Q.transpose();
+    return {p.cast<Scalar>(), S.cast<Scalar>()};
+  }
+
+  /// A covariance that is singular in a direction is held up there, from 1e-8 of its largest variance on.
+  void set(Vector<double> new_mean, const Matrix<double>& new_covariance) {
+    mean = std::move(new_mean);
+    covariance = 0.5 * (new_covariance + new_covariance.transpose());
+    const Index D = mean.size();
+    precision = Matrix<double>::Identity(D, D);
+    log_determinant = 0;
+    if (D == 0) return;
+    Eigen::LLT<Matrix<double>> factor(covariance);
+    for (double lift = 1e-8 * std::max(covariance.diagonal().maxCoeff(), 1e-8);
+         factor.info() != Eigen::Success; lift *= 10) {
+      covariance.diagonal().array() += lift;
+      factor.compute(covariance);
+    }
+    factor.solveInPlace(precision);
+    log_determinant = -2 * factor.matrixLLT().diagonal().array().log().sum();
+  }
+};
+
+}  // namespace lore::detail

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: MIT
+// Copyright (c) 2026 The lore authors
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "lore/core/error.hpp"
+#include "lore/core/types.hpp"
+#include "lore/data/preferences.hpp"
+#include "lore/fit/coordinate_prior.hpp"
+#include "lore/fit/user_posterior.hpp"
+#include "lore/model/basis.hpp"
+#include "lore/model/prior.hpp"
+#include "lore/model/reward_model.hpp"
+#include "lore/model/weight_map.hpp"
+#include "lore/objective/loss.hpp"
+#include "lore/objective/pass.hpp"
+#include "lore/parallel/executor.hpp"
+#include "lore/solve/newton.hpp"
+
+namespace lore {
+
+/// What was learned of one user.
+template <Real Scalar, int K = Dynamic>
+struct [[nodiscard]] UserFit {
+  Vector<Scalar, K> weights;        ///< K
+  Vector<Scalar, K> parameters;     ///< K, logits or (1, delta)
+  Matrix<Scalar, K, K> covariance;  ///< K x K, posterior covariance of the parameters
+  double objective = 0;             ///< negative log posterior at the optimum, nats
+  bool indefinite = false;  ///< the Hessian at the optimum was not positive definite (not with `Signed`)
+  Status status = Status::not_finite;
+};
+
+/// Fits a new user with the basis frozen: the mode of
+///   sum_j omega_j loss(x_j' V w / tau) + (p - p0)' Sigma^-1 (p - p0) / 2
+/// under the prior N(p0, Sigma) of the parameters, by damped Newton from the prior mean, with the inverse
+/// Hessian as covariance. No comparisons give the prior mean; many give the user's own optimum.
+///
+///   const lore::FewShotFit<> adapt(model);
+///   const auto user = adapt(X);                        // d x m, column j = e(chosen_j) - e(rejected_j)
+///   const float r = lore::reward(model.basis, user.weights, e);
+///
+/// @cost 2 d m K to project, then O(m K^2 + K^3) a Newton step, about five   @ref LoRe eq. 11; Challis &
+/// Barber 2013
+template <class Loss = BradleyTerry, WeightMap Map = Signed, Real Scalar = float, int D = Dynamic,
+          int K = Dynamic>
+class FewShotFit {
+ public:
+  using Fit = UserFit<Scalar, K>;
+
+  /// @throws std::invalid_argument when the prior has not K entries; std::domain_error unless tau > 0
+  FewShotFit(Basis<Scalar, D, K> basis, const GaussianPrior<Scalar, K>& prior, double temperature = 1,
+             Loss loss = {}, Map map = {})
+      : basis_(std::move(basis)), temperature_(temperature), loss_(std::move(loss)), map_(std::move(map)) {
+    detail::check_size("FewShotFit", "prior", prior.size(), basis_.columns());
+    detail::check_positive("FewShotFit", "temperature", temperature);
+    prior.validate();
+    prior_ = detail::CoordinatePrior::from(map_, prior);
+  }
+
+  /// @throws std::invalid_argument when the model was fitted with another weight map
+  explicit FewShotFit(const RewardModel<Scalar, D, K>& model, Loss loss = {}, Map map = {})
+      : FewShotFit(model.basis, model.prior, static_cast<double>(model.temperature), std::move(loss),
+                   std::move(map)) {
+    if (name_of(model.weight_map) != Map::name())
+      detail::raise_shape("FewShotFit", "weight map of the model", name_of(model.weight_map), Map::name());
+  }
+
+  /// `variational` gives the mean and covariance of the closest Gaussian, which is the better guess with few
+  /// comparisons; `map` the mode and the inverse Hessian there.
+  Posterior posterior = Posterior::variational;
+  NewtonOptions options{};  ///< of the search for the mode
+
+  [[nodiscard]] const Basis<Scalar, D, K>& basis() const noexcept { return basis_; }
+  [[nodiscard]] double temperature() const noexcept { return temperature_; }
+
+  /// @param X  d x m differences, m >= 0   @param omega  m weights, or empty for 1
+  /// @throws std::invalid_argument on a shape mismatch; std::domain_error on a value that is not finite
+  [[nodiscard]] Fit operator()(const ConstMatrixRef<Scalar, D, Dynamic>& X,
+                               const std::vector<float>& omega = {}) const {
+    if (X.cols() == 0) return from_scores(Matrix<Scalar, K, Dynamic>(basis_.columns(), 0), omega);
+    return from_scores(basis_.project_all(X), omega);
+  }
+
+  /// The same from scores Z = V'X (K x m) that were projected before.
+  [[nodiscard]] Fit from_scores(const ConstMatrixRef<Scalar, K, Dynamic>& Z,
+                                const std::vector<float>& omega = {}) const {
+    detail::check_size("FewShotFit", "rows of Z", Z.rows(), basis_.columns());
+    detail::check_finite("FewShotFit", "scores", Z);
+    if (!omega.empty()) {
+      detail::check_size("FewShotFit", "omega", static_cast<Index>(omega.size()), Z.cols());
+      for (const float value : omega) detail::check_non_negative("FewShotFit", "omega", value);
+    }
+    detail::UserPosterior<Loss, Map> user(loss_, map_, temperature_);
+    return solve(user, Z, omega.empty() ? nullptr : omega.data());
+  }
+
+  /// Every user of `comparisons`, in parallel: one fit a user, in order.
+  /// @throws std::invalid_argument when the dimension differs
+  template <class Store, Executor E>
+  [[nodiscard]] std::vector<Fit> all(const Comparisons<Store>& comparisons, const E& executor) const {
+    Pass<Scalar, Store, E> pass(comparisons, executor);
+    return all_from_scores(pass.scores(basis_.matrix()), comparisons, executor);
+  }
+
+  /// The same from the scores of all positions (K x n).
+  template <class Store, Executor E>
+  [[nodiscard]] std::vector<Fit> all_from_scores(const Matrix<Scalar>& Z,
+                                                 const Comparisons<Store>& comparisons,
+                                                 const E& executor) const {
+    detail::check_size("FewShotFit", "columns of Z", Z.cols(), comparisons.size());
+    const Index users = comparisons.users(), block = 64;
+    std::vector<Fit> fits(static_cast<std::size_t>(users));
+    executor.for_each((users + block - 1) / block, [&](Index b) {
+      detail::UserPosterior<Loss, Map> user(loss_, map_, temperature_);
+      for (Index i = b * block; i < std::min(users, (b + 1) * block); ++i)
+        fits[static_cast<std::size_t>(i)] =
+            solve(user, Z.middleCols(comparisons.begin(i), comparisons.count(i)),
+                  comparisons.weight.empty() ? nullptr : comparisons.weight.data() + comparisons.begin(i));
+    });
+    return fits;
+  }
+
+ private:
+  template <class Scores>
+  [[nodiscard]] Fit solve(detail::UserPosterior<Loss, Map>& user, const Scores& Z, const float* omega) const {
+    auto& objective = user.objective();
+    objective.take(Z, omega, prior_);
+    Fit fit;
+    Vector<double> c = prior_.mean;
+    Matrix<double> C = prior_.covariance;
+    if (prior_.degrees() == 0 || posterior == Posterior::variational) {
+      user.tolerance = 1e-12;
+      fit.objective = user.fit(prior_, posterior, c, C);
+      fit.status = std::isfinite(fit.objective) ? Status::converged : Status::not_finite;
+    } else {
+      const auto minimum = Newton{options}.minimize(objective, c);
+      fit.objective = objective.value(minimum.x, nullptr);
+      fit.status = minimum.status;
+      fit.indefinite = minimum.indefinite;
+      Matrix<double> hessian = minimum.hessian;
+      if (minimum.indefinite) {
+        Vector<double> gradient(c.size());
+        objective.derivatives(gradient, hessian, false);
+      }
+      C.setIdentity();
+      Eigen::LLT<Matrix<double>>(hessian).solveInPlace(C);
+    }
+    fit.weights = objective.weights().template cast<Scalar>();
+    fit.parameters = objective.parameters().template cast<Scalar>();
+    const Matrix<double> spread = prior_.Q * C * prior_.Q.transpose();
+    fit.covariance = spread.template cast<Scalar>();
+    return fit;
+  }
+
+  Basis<Scalar, D, K> basis_;
+  double temperature_;
+  Loss loss_;
+  Map map_;
+  detail::CoordinatePrior prior_;
+};
+
+}  // namespace lore

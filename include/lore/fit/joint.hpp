@@ -1,0 +1,493 @@
+// SPDX-License-Identifier: MIT
+// Copyright (c) 2026 The lore authors
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "lore/core/error.hpp"
+#include "lore/core/types.hpp"
+#include "lore/data/preferences.hpp"
+#include "lore/fit/coordinate_prior.hpp"
+#include "lore/fit/spectrum.hpp"
+#include "lore/fit/start.hpp"
+#include "lore/fit/user_posterior.hpp"
+#include "lore/model/reward_model.hpp"
+#include "lore/model/weight_map.hpp"
+#include "lore/objective/loss.hpp"
+#include "lore/objective/pass.hpp"
+#include "lore/objective/regularizer.hpp"
+#include "lore/parallel/executor.hpp"
+#include "lore/solve/lbfgs.hpp"
+
+namespace lore {
+
+/// The number of columns asked for: `lore::Rank{5}`.
+struct Rank {
+  Index value = 1;
+};
+
+/// What an observer of a fit sees; returning true stops the fit, which keeps the best that it has.
+struct FitProgress {
+  Index rank = 0;
+  Index passes = 0;      ///< evaluations over the data so far
+  double objective = 0;  ///< nats
+};
+
+/// Settings of a joint fit that are not parts of their own.
+struct JointOptions {
+  double temperature = 1;                        ///< tau, > 0
+  Posterior posterior = Posterior::variational;  ///< of the users' weights while the basis is fitted
+  double prior_deviation = 1;  ///< of a user's coordinates under the prior that the fit starts from, > 0
+  int prior_rounds = 6;        ///< alternations of basis and prior (maps whose prior is estimated), >= 1
+  Index spectrum_width = 96;   ///< leading directions of the features that coordinates are whitened by, >= 1
+  Index max_passes = 300;      ///< >= 1
+
+  /// @throws std::domain_error naming the field
+  void validate() const {
+    constexpr const char* where = "JointOptions";
+    detail::check_positive(where, "temperature", temperature);
+    detail::check_positive(where, "prior_deviation", prior_deviation);
+    detail::check_positive(where, "prior_rounds", prior_rounds);
+    detail::check_positive(where, "spectrum_width", spectrum_width);
+    detail::check_positive(where, "max_passes", max_passes);
+  }
+};
+
+/// What fits of several ranks, scales and weight maps on the same comparisons share.
+template <Real Scalar>
+struct PreparedFeatures {
+  double mean_square = 0;  ///< mean ||x||^2
+  detail::Spectrum<Scalar> spectrum;
+  Index passes = 0;
+};
+
+/// What a joint fit learned.
+template <Real Scalar>
+struct [[nodiscard]] JointResult {
+  RewardModel<Scalar> model;               ///< basis, seen users in the order of the comparisons, prior
+  std::vector<Matrix<double>> covariance;  ///< by user: of the coordinates, (K-1) x (K-1)
+  std::vector<double> trace;               ///< objective after each iteration
+  double objective = 0;                    ///< nats
+  Index passes = 0;                        ///< evaluations over the data, those of the start included
+  Status status = Status::not_finite;
+};
+
+namespace detail {
+
+/// Objects that one body at a time borrows; as many exist as bodies ever ran at once.
+template <class T>
+class Pool {
+ public:
+  template <class Make, class Use>
+  auto with(Make&& make, Use&& use) {
+    std::unique_ptr<T> mine;
+    {
+      const std::lock_guard lock(mutex_);
+      if (!free_.empty()) {
+        mine = std::move(free_.back());
+        free_.pop_back();
+      }
+    }
+    if (!mine) mine = std::make_unique<T>(make());
+    const auto result = use(*mine);
+    const std::lock_guard lock(mutex_);
+    free_.push_back(std::move(mine));
+    return result;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<T>> free_;
+};
+
+/// The joint objective as a function of the basis alone, every user's weights at their optimum (variable
+/// projection): by the envelope theorem its gradient is the partial one.
+template <Real Scalar, class Loss, WeightMap Map, class Regularizer, class Store, class E>
+class ProfiledObjective {
+ public:
+  using PassType = Pass<Scalar, Store, E>;
+
+  ProfiledObjective(PassType& pass, const Loss& loss, const Map& map, const Regularizer& regularizer,
+                    Index rank, const JointOptions& options, double deviation)
+      : pass_(pass),
+        loss_(loss),
+        map_(map),
+        regularizer_(regularizer),
+        posterior_(options.posterior),
+        temperature_(options.temperature),
+        prior_(CoordinatePrior::isotropic(map, rank, deviation)) {
+    const auto users = static_cast<std::size_t>(pass.comparisons().users());
+    mean_.assign(users, prior_.mean);
+    covariance_.assign(users, prior_.covariance);
+  }
+
+  double tolerance = 1e-6;
+
+  [[nodiscard]] const CoordinatePrior& prior() const noexcept { return prior_; }
+  [[nodiscard]] const std::vector<Vector<double>>& means() const noexcept { return mean_; }
+  [[nodiscard]] std::vector<Matrix<double>>& covariances() noexcept { return covariance_; }
+  [[nodiscard]] Index passes() const noexcept { return passes_; }
+
+  /// F(V) and dF/dV.
+  double operator()(const Matrix<Scalar>& V, Matrix<Scalar>& gradient) {
+    using Block = typename PassType::ScoreBlock;
+    using Gradient = typename PassType::GradientBlock;
+    ++passes_;
+    const auto step = [this](Index i, const Block& Z, Gradient& G) {
+      return pool_.with([this] { return User(loss_, map_, temperature_); },
+                        [&](User& user) {
+                          const double value = fit_user(user, i, Z);
+                          if (posterior_ == Posterior::variational)
+                            user.objective().score_gradient(covariance_[at(i)], G);
+                          else
+                            G = (user.objective().weights() * user.objective().slopes().transpose())
+                                    .template cast<Scalar>();
+                          return value;
+                        });
+    };
+    const double value = pass_.value_and_gradient(V, step, gradient);
+    return value + regularizer_.add(V, Scalar(1), gradient);
+  }
+
+  /// Every user's posterior at V, with the mean of the second moments of (c - mean) that an estimate of the
+  /// prior needs.
+  double settle(const Matrix<Scalar>& V) {
+    const Matrix<Scalar> Z = pass_.scores(V);
+    ++passes_;
+    return settle_scores(Z);
+  }
+
+  double settle_scores(const Matrix<Scalar>& Z) {
+    const auto& comparisons = pass_.comparisons();
+    std::vector<double> value(mean_.size());
+    pass_.executor().for_each(comparisons.users(), [&](Index i) {
+      value[at(i)] =
+          pool_.with([this] { return User(loss_, map_, temperature_); },
+                     [&](User& user) {
+                       return fit_user(user, i, Z.middleCols(comparisons.begin(i), comparisons.count(i)));
+                     });
+    });
+    double sum = 0;
+    for (const double v : value) sum += v;
+    return sum;
+  }
+
+  /// One step of EM for the prior: mean and covariance of the users' posteriors, their own uncertainty
+  /// included, shrunk towards the diagonal when users are few.
+  void update_prior() {
+    const Index D = prior_.degrees();
+    const auto users = static_cast<double>(mean_.size());
+    Vector<double> centre = Vector<double>::Zero(D);
+    for (const auto& c : mean_) centre += c / users;
+    Matrix<double> S = Matrix<double>::Zero(D, D);
+    for (std::size_t i = 0; i < mean_.size(); ++i)
+      S += ((mean_[i] - centre) * (mean_[i] - centre).transpose() + covariance_[i]) / users;
+    const double shrink = static_cast<double>(D) / (static_cast<double>(D) + users);
+    const Vector<double> diagonal = S.diagonal();
+    S *= 1 - shrink;
+    S.diagonal() = diagonal;
+    prior_.set(centre, S);
+  }
+
+  /// Weights (K x N) and parameters (K x N) of the users as they stand.
+  void write(Matrix<Scalar>& weights, Matrix<Scalar>& parameters) const {
+    const Index K = prior_.origin.size();
+    weights.resize(K, static_cast<Index>(mean_.size()));
+    parameters.resize(K, weights.cols());
+    Vector<double> w(K);
+    for (Index i = 0; i < weights.cols(); ++i) {
+      Vector<double> p = prior_.origin;
+      if (K > 1) p += prior_.Q * mean_[at(i)];
+      map_.weights(p, w);
+      weights.col(i) = w.template cast<Scalar>();
+      parameters.col(i) = p.template cast<Scalar>();
+    }
+  }
+
+ private:
+  using User = UserPosterior<Loss, Map>;
+
+  static std::size_t at(Index i) noexcept { return static_cast<std::size_t>(i); }
+
+  template <class Scores>
+  double fit_user(User& user, Index i, const Scores& Z) {
+    const auto& comparisons = pass_.comparisons();
+    user.tolerance = tolerance;
+    user.objective().take(
+        Z, comparisons.weight.empty() ? nullptr : comparisons.weight.data() + comparisons.begin(i), prior_);
+    const double value = user.fit(prior_, posterior_, mean_[at(i)], covariance_[at(i)]);
+    if (!std::isfinite(value)) {  // a trial basis far out: forget it, so that the next one starts well
+      mean_[at(i)] = prior_.mean;
+      covariance_[at(i)] = prior_.covariance;
+    }
+    return value;
+  }
+
+  PassType& pass_;
+  const Loss& loss_;
+  const Map& map_;
+  const Regularizer& regularizer_;
+  Posterior posterior_;
+  double temperature_;
+  CoordinatePrior prior_;
+  std::vector<Vector<double>> mean_;
+  std::vector<Matrix<double>> covariance_;
+  Pool<User> pool_;
+  Index passes_ = 0;
+};
+
+/// The second derivative of a regulariser along column k where it tells, else a small share of the data's.
+template <class Regularizer>
+[[nodiscard]] double regularizer_curvature(const Regularizer& regularizer, Index k, double fallback) {
+  if constexpr (requires { regularizer.curvature(k); })
+    return std::max(static_cast<double>(regularizer.curvature(k)), 0.0);
+  else
+    return fallback;
+}
+
+}  // namespace detail
+
+/// Fits the basis V, the seen users' weights and the prior of new users:
+///
+///   min_V  sum_i min_{w_i} [ sum_j omega_ij loss(x_ij' V w_i / tau) + P(w_i) ] + R(V)
+///
+/// with each user's weights at their optimum for every V (variable projection), averaged over their posterior
+/// where `options.posterior` is variational, and V moved by `solver` in coordinates whitened by the features'
+/// spectrum. `Simplex` starts from a `Signed` fit and estimates the mean and covariance of the logits along
+/// the way; `Signed` keeps delta ~ N(0, I), whose scale lives in V. rank 1 is Bradley-Terry.
+///
+///   lore::JointFit<> fit;
+///   fit.regularizer = {.first = 0.5, .others = 0.5};
+///   const auto result = fit(preferences.seen_train(), lore::Rank{5}, seed);
+///
+/// @tparam Scalar  arithmetic of the pass; users' posteriors are always found in double
+/// @cost about 10 to 40 passes of 4 n d K operations   @ref LoRe eq. 5-10; Golub & Pereyra 2003
+template <class Loss = BradleyTerry, class Map = Signed, class Regularizer = MarginScale,
+          class Solver = Lbfgs, class E = Serial, Real Scalar = float>
+struct JointFit {
+  Loss loss{};
+  Map weights{};
+  Regularizer regularizer{};
+  Solver solver = default_solver();
+  E executor{};
+  JointOptions options{};
+
+  /// Solves to a relative change of 1e-5 over three iterations.
+  [[nodiscard]] static Solver default_solver() {
+    if constexpr (std::is_same_v<Solver, Lbfgs>)
+      return Lbfgs{{.memory = 12,
+                    .gradient_tolerance = 0,
+                    .relative_gradient_tolerance = 1e-5,
+                    .objective_tolerance = 1e-5,
+                    .objective_window = 3,
+                    .initial_step = 1}};
+    else
+      return Solver{};
+  }
+
+  /// @param comparisons  seen users' training comparisons, at least one a user
+  /// @param rank         1 .. min(d, users)
+  /// @param seed         of the random directions that starts are found with; results depend on it only to
+  /// rounding
+  /// @param observer     called as bool(const FitProgress&); true stops
+  /// @param validation   comparisons of the same users (same ids, same order): the basis with the best log
+  /// loss on them
+  ///                     is kept, and the fit ends when `patience` iterations bring no better one
+  /// @throws std::invalid_argument on a rank out of range or no comparisons; std::domain_error on features
+  /// that are not
+  ///         finite or options out of range
+  template <class Store, class Observer = NoObserver>
+  JointResult<Scalar> operator()(const Comparisons<Store>& comparisons, Rank rank, std::uint64_t seed = 0,
+                                 Observer&& observer = {}) const {
+    Pass<Scalar, Store, E> pass(comparisons, executor);
+    return run(pass, prepare(pass, seed), rank, seed, observer);
+  }
+
+  using Prepared = PreparedFeatures<Scalar>;
+
+  template <class Store>
+  [[nodiscard]] Prepared prepare(Pass<Scalar, Store, E>& pass, std::uint64_t seed) const {
+    options.validate();
+    const auto& comparisons = pass.comparisons();
+    if (comparisons.empty()) detail::raise_shape("JointFit", "comparisons", 0, "at least one");
+    Prepared prepared;
+    prepared.mean_square = pass.mean_square();
+    if (!std::isfinite(prepared.mean_square))
+      detail::raise_value("JointFit", "features", prepared.mean_square, "finite numbers");
+    const Index d = comparisons.dimension();
+    const Index width = d <= 2 * options.spectrum_width ? d : options.spectrum_width;
+    prepared.spectrum = detail::Spectrum<Scalar>::of(
+        pass, width, prepared.mean_square * static_cast<double>(comparisons.size()), seed);
+    prepared.passes = 3;
+    return prepared;
+  }
+
+  /// The fit on a pass and what was prepared for it. @param start  where to begin instead of from scratch, d
+  /// x K
+  template <class Store, class Observer>
+  JointResult<Scalar> run(Pass<Scalar, Store, E>& pass, const Prepared& prepared, Rank rank,
+                          std::uint64_t seed, Observer&& observer,
+                          const Matrix<Scalar>* start = nullptr) const {
+    const auto& comparisons = pass.comparisons();
+    const Index K = rank.value, d = comparisons.dimension();
+    if (K < 1) detail::raise_shape("JointFit", "rank", K, "at least 1");
+    if (K > d) detail::raise_shape("JointFit", "rank", K, "at most the dimension " + detail::to_text(d));
+    if (K > comparisons.users())
+      detail::raise_shape("JointFit", "rank", K,
+                          "at most the number of seen users " + detail::to_text(comparisons.users()));
+    const auto bound = bind(prepared.mean_square);
+    Index spent = prepared.passes;
+    Matrix<Scalar> V;
+    std::vector<Vector<double>> coordinates;
+    if (start != nullptr) {
+      detail::check_size("JointFit", "rows of the start", start->rows(), d);
+      detail::check_size("JointFit", "columns of the start", start->cols(), K);
+      V = *start;
+    } else if (K == 1) {
+      V = Matrix<Scalar>::Zero(d, 1);
+    } else if constexpr (std::is_same_v<Map, Simplex>) {
+      V = simplex_start(pass, prepared, K, seed, spent);
+    } else {
+      V = signed_start(pass, prepared, K, seed, spent);
+    }
+    return descend(pass, prepared, bound, std::move(V), spent, observer);
+  }
+
+ private:
+  [[nodiscard]] auto bind(double mean_square) const {
+    if constexpr (requires { regularizer.bound(mean_square, options.temperature); })
+      return regularizer.bound(mean_square, options.temperature);
+    else
+      return regularizer;
+  }
+
+  /// The same fit with another map or rank-one, for starts.
+  template <class OtherMap>
+  [[nodiscard]] auto loosely(Index max_evaluations, double tolerance) const {
+    JointFit<Loss, OtherMap, Regularizer, Lbfgs, E, Scalar> fit{
+        .loss = loss, .weights = {}, .regularizer = regularizer, .executor = executor, .options = options};
+    fit.options.prior_deviation = 1;
+    fit.solver.options.max_evaluations = max_evaluations;
+    fit.solver.options.objective_tolerance = tolerance;
+    return fit;
+  }
+
+  template <class Store>
+  [[nodiscard]] Matrix<Scalar> signed_start(Pass<Scalar, Store, E>& pass, const Prepared& prepared, Index K,
+                                            std::uint64_t seed, Index& spent) const {
+    NoObserver silent;
+    const auto first = loosely<Signed>(15, 1e-4).run(pass, prepared, Rank{1}, seed, silent);
+    spent += first.passes - prepared.passes + 4;
+    const Vector<Scalar> v0 = first.model.basis.matrix().col(0);
+    const double precision =
+        detail::regularizer_curvature(bind(prepared.mean_square), 1, 1e-3 * prepared.mean_square);
+    Matrix<Scalar> V(v0.size(), K);
+    V.col(0) = v0;
+    V.rightCols(K - 1) =
+        detail::residual_directions(pass, prepared.spectrum, loss, v0, K - 1,
+                                    precision / static_cast<double>(K - 1), options.temperature, seed);
+    return V;
+  }
+
+  /// Vertices of the users' cloud in a signed fit: column k is that fit's reward at vertex k.
+  template <class Store>
+  [[nodiscard]] Matrix<Scalar> simplex_start(Pass<Scalar, Store, E>& pass, const Prepared& prepared, Index K,
+                                             std::uint64_t seed, Index& spent) const {
+    NoObserver silent;
+    const auto fit = loosely<Signed>(20, 1e-3).run(pass, prepared, Rank{K}, seed, silent);
+    spent += fit.passes - prepared.passes;
+    const Matrix<double> deviations =
+        fit.model.parameters.bottomRows(K - 1).transpose().template cast<double>();
+    Matrix<double> corners(K, K);  // column k: (1, delta) at vertex k
+    corners.row(0).setOnes();
+    corners.bottomRows(K - 1) = detail::vertices_of(deviations, K, 1.3).transpose();
+    return fit.model.basis.matrix() * corners.template cast<Scalar>();
+  }
+
+  template <class Store, class Bound, class Observer>
+  JointResult<Scalar> descend(Pass<Scalar, Store, E>& pass, const Prepared& prepared, const Bound& bound,
+                              Matrix<Scalar> V, Index spent, Observer&& observer) const {
+    constexpr bool estimates_prior = std::is_same_v<Map, Simplex>;
+    const Index K = V.cols();
+    detail::ProfiledObjective<Scalar, Loss, Map, Bound, Store, E> objective(
+        pass, loss, weights, bound, K, options,
+        estimates_prior ? 1.5 * options.prior_deviation : options.prior_deviation);
+    const double curvature =
+        0.2 / (options.temperature * options.temperature) / (estimates_prior ? static_cast<double>(K) : 1.0);
+    Vector<double> precision(K);
+    for (Index k = 0; k < K; ++k)
+      precision(k) = detail::regularizer_curvature(bound, k, 1e-3 * curvature * prepared.spectrum.values(0));
+    const detail::Whitening<Scalar> whitening(prepared.spectrum, Vector<double>::Constant(K, curvature),
+                                              precision);
+
+    JointResult<Scalar> result;
+    Matrix<Scalar> natural, natural_gradient(V.rows(), K);
+    auto problem = [&](const Matrix<Scalar>& A, Matrix<Scalar>& gradient) {
+      natural = A;
+      whitening.apply(natural);
+      const double value = objective(natural, natural_gradient);
+      gradient = natural_gradient;
+      whitening.apply(gradient);
+      return value;
+    };
+    bool stopped = false;
+    auto watch = [&](const SolverProgress& progress) {
+      if (progress.iteration > 0 || result.trace.empty()) result.trace.push_back(progress.value);
+      if constexpr (!std::is_same_v<std::remove_cvref_t<Observer>, NoObserver>)
+        stopped = observer(FitProgress{K, spent + objective.passes(), progress.value});
+      return stopped || spent + objective.passes() >= options.max_passes;
+    };
+    Matrix<Scalar> A = std::move(V);
+    whitening.unapply(A);
+    const int rounds = estimates_prior && K > 1 ? options.prior_rounds : 1;
+    for (int round = 0; round < rounds && !stopped; ++round) {
+      auto stage = solver;
+      if constexpr (std::is_same_v<Solver, Lbfgs>)
+        if (round + 1 < rounds)
+          stage.options.max_evaluations = std::min<Index>(stage.options.max_evaluations, 8);
+      const auto minimum = stage.minimize(problem, A, watch);
+      A = minimum.x;
+      result.objective = minimum.value;
+      result.status = minimum.status;
+      if (!std::isfinite(minimum.value)) break;
+      if (round + 1 < rounds) objective.update_prior();
+    }
+    if (stopped) result.status = Status::stopped;
+    natural = A;
+    whitening.apply(natural);
+    objective.tolerance = 1e-10;
+    const Matrix<Scalar> Z = pass.scores(natural);
+    objective.settle_scores(Z);
+    if (estimates_prior && K > 1)
+      for (int round = 0; round < 5; ++round) {
+        objective.update_prior();
+        objective.settle_scores(Z);
+      }
+    RewardModel<Scalar>& model = result.model;
+    model.basis = Basis<Scalar>(natural);
+    model.rank = K;
+    model.weight_map =
+        std::is_same_v<Map, Simplex> ? WeightMapKind::simplex : WeightMapKind::signed_deviations;
+    model.temperature = static_cast<Scalar>(options.temperature);
+    model.user = pass.comparisons().user;
+    objective.write(model.weights, model.parameters);
+    model.prior = objective.prior().template of_parameters<Scalar>();
+    result.covariance = std::move(objective.covariances());
+    result.passes = spent + objective.passes() + 1;
+    return result;
+  }
+
+  template <class, class, class, class, class, Real>
+  friend struct JointFit;
+};
+
+}  // namespace lore

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: MIT
+// Copyright (c) 2026 The lore authors
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <utility>
+
+#include <Eigen/Cholesky>
+#include <Eigen/Eigenvalues>
+
+#include "lore/core/random.hpp"
+#include "lore/core/types.hpp"
+#include "lore/objective/pass.hpp"
+
+namespace lore::detail {
+
+/// Columns of Y made orthonormal by Cholesky in double, twice. Y may be close to rank deficient.
+[[nodiscard]] inline Matrix<double> orthonormalised(Matrix<double> Y) {
+  for (int round = 0; round < 2; ++round) {
+    for (Index k = 0; k < Y.cols(); ++k) {
+      const double norm = Y.col(k).norm();
+      if (norm > 0) Y.col(k) /= norm;
+    }
+    Matrix<double> gram = Y.transpose() * Y;
+    gram.diagonal().array() += 1e-13 * static_cast<double>(Y.cols());
+    const Eigen::LLT<Matrix<double>> factor(gram);
+    factor.matrixL().transpose().template solveInPlace<Eigen::OnTheRight>(Y);
+  }
+  return Y;
+}
+
+/// Leading eigenpairs of a symmetric positive d x d operator that is known by its products M Omega:
+/// randomised subspace iteration with a Rayleigh-Ritz step.   @ref Halko, Martinsson & Tropp 2011
+struct LeadingPairs {
+  Matrix<double> vectors;  ///< d x r, orthonormal
+  Vector<double> values;   ///< r, descending, >= 0
+
+  /// @param apply  Matrix<double>(const Matrix<double>&)   @cost `rounds` + 1 products of r columns
+  template <class Apply>
+  [[nodiscard]] static LeadingPairs of(Index d, Index r, int rounds, std::uint64_t seed, Apply&& apply) {
+    Matrix<double> Q;
+    if (r >= d) {
+      r = d;
+      Q = Matrix<double>::Identity(d, d);
+    } else {
+      Rng rng(seed);
+      Q.resize(d, r);
+      fill_normal(rng, Q);
+      Q = orthonormalised(std::move(Q));
+      for (int round = 0; round < rounds; ++round) Q = orthonormalised(apply(Q));
+    }
+    const Matrix<double> MQ = apply(Q);
+    const Matrix<double> small = Q.transpose() * MQ;
+    const Eigen::SelfAdjointEigenSolver<Matrix<double>> eigen(0.5 * (small + small.transpose()));
+    LeadingPairs pairs;
+    pairs.values = eigen.eigenvalues().reverse().cwiseMax(0.0);
+    pairs.vectors = Q * eigen.eigenvectors().rowwise().reverse();
+    return pairs;
+  }
+};
+
+/// The spectrum of sum_j omega_j x_j x_j': leading pairs, and the mean of what they leave.
+template <Real Scalar>
+struct Spectrum {
+  Matrix<Scalar> vectors;  ///< d x r
+  Vector<double> values;   ///< r, descending
+  double rest = 0;         ///< mean of the d - r other eigenvalues; the smallest where there are none
+
+  /// @param total  sum_j omega_j ||x_j||^2   @cost two readings of the data with `width` columns
+  template <class Store, class E>
+  [[nodiscard]] static Spectrum of(Pass<Scalar, Store, E>& pass, Index width, double total,
+                                   std::uint64_t seed) {
+    using Block = typename Pass<Scalar, Store, E>::ScoreBlock;
+    using Gradient = typename Pass<Scalar, Store, E>::GradientBlock;
+    const auto& comparisons = pass.comparisons();
+    const Index d = comparisons.dimension();
+    const auto second_moment = [&](Index i, const Block& Z, Gradient& G) {
+      G = Z;
+      if (!comparisons.weight.empty())
+        for (Index j = 0; j < Z.cols(); ++j)
+          G.col(j) *=
+              static_cast<Scalar>(comparisons.weight[static_cast<std::size_t>(comparisons.begin(i) + j)]);
+      return 0.0;
+    };
+    Matrix<Scalar> product;
+    const LeadingPairs pairs = LeadingPairs::of(d, width, 1, seed, [&](const Matrix<double>& Q) {
+      pass.value_and_gradient(Q.template cast<Scalar>(), second_moment, product);
+      return Matrix<double>(product.template cast<double>());
+    });
+    Spectrum spectrum;
+    spectrum.vectors = pairs.vectors.template cast<Scalar>();
+    spectrum.values = pairs.values;
+    const Index others = d - pairs.values.size();
+    spectrum.rest = others > 0 ? std::max(total - pairs.values.sum(), 0.0) / static_cast<double>(others)
+                               : pairs.values.minCoeff();
+    return spectrum;
+  }
+};
+
+/// V = T A, where T_k = (curvature_k second moment + precision_k I)^(-1/2) is symmetric and has one set of
+/// factors a column: coordinates in which the objective is about equally curved in every direction, so that
+/// any solver needs few passes.
+template <Real Scalar>
+class Whitening {
+ public:
+  Whitening() = default;
+
+  /// @param curvature, precision  one of each a column of V, > 0 and >= 0
+  Whitening(const Spectrum<Scalar>& spectrum, const Vector<double>& curvature,
+            const Vector<double>& precision)
+      : spectrum_(&spectrum), factor_(spectrum.values.size(), curvature.size()), rest_(curvature.size()) {
+    for (Index k = 0; k < curvature.size(); ++k) {
+      const double floor = 1e-12 * (curvature(k) * spectrum.values.maxCoeff() + precision(k)) + 1e-300;
+      for (Index r = 0; r < spectrum.values.size(); ++r)
+        factor_(r, k) = static_cast<Scalar>(
+            1 / std::sqrt(std::max(curvature(k) * spectrum.values(r) + precision(k), floor)));
+      rest_(k) =
+          static_cast<Scalar>(1 / std::sqrt(std::max(curvature(k) * spectrum.rest + precision(k), floor)));
+    }
+    factor_.rowwise() -= rest_.transpose();
+  }
+
+  /// M_k = T_k M_k.   @cost 4 d r K operations
+  void apply(Matrix<Scalar>& M) const { multiply(M, factor_, rest_); }
+
+  /// M_k = T_k^-1 M_k.
+  void unapply(Matrix<Scalar>& M) const {
+    const Vector<Scalar> rest = rest_.cwiseInverse();
+    Matrix<Scalar> factor = (factor_.rowwise() + rest_.transpose()).cwiseInverse();
+    factor.rowwise() -= rest.transpose();
+    multiply(M, factor, rest);
+  }
+
+ private:
+  void multiply(Matrix<Scalar>& M, const Matrix<Scalar>& factor, const Vector<Scalar>& rest) const {
+    const Matrix<Scalar> inner = (spectrum_->vectors.transpose() * M).cwiseProduct(factor);
+    for (Index k = 0; k < M.cols(); ++k) M.col(k) *= rest(k);
+    M.noalias() += spectrum_->vectors * inner;
+  }
+
+  const Spectrum<Scalar>* spectrum_ = nullptr;
+  Matrix<Scalar> factor_;  ///< r x K, minus the rest's
+  Vector<Scalar> rest_;    ///< K
+};
+
+}  // namespace lore::detail

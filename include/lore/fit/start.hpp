@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: MIT
+// Copyright (c) 2026 The lore authors
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "lore/core/types.hpp"
+#include "lore/fit/spectrum.hpp"
+#include "lore/objective/loss.hpp"
+#include "lore/objective/pass.hpp"
+
+/// Where joint fits start: near the answer, so that few passes are needed and no column starts useless.
+namespace lore::detail {
+
+/// Deviation columns for a population reward v0 (d): the leading directions of the users' residual gradients
+/// r_i = sum_j omega_j loss'(x_j'v0 / tau) x_j / tau, in coordinates where an average user's Fisher
+/// information plus `precision` is the identity, as long as the gradients say. Two or three readings of the
+/// data with columns + 8.
+/// @return d x columns
+template <class Loss, Real Scalar, class Store, class E>
+[[nodiscard]] Matrix<Scalar> residual_directions(Pass<Scalar, Store, E>& pass,
+                                                 const Spectrum<Scalar>& spectrum, const Loss& loss,
+                                                 const Vector<Scalar>& v0, Index columns, double precision,
+                                                 double temperature, std::uint64_t seed) {
+  using Block = typename Pass<Scalar, Store, E>::ScoreBlock;
+  using Column = typename Pass<Scalar, Store, E>::Column;
+  const auto& comparisons = pass.comparisons();
+  const Matrix<Scalar> margins = pass.scores(v0);
+  Vector<Scalar> slope(margins.size());
+  double curvature = 0;
+  for (Index p = 0; p < margins.size(); ++p) {
+    const double omega =
+        comparisons.weight.empty() ? 1 : static_cast<double>(comparisons.weight[static_cast<std::size_t>(p)]);
+    const LossTerms<double> terms = loss(static_cast<double>(margins(0, p)) / temperature);
+    slope(p) = static_cast<Scalar>(omega * terms.slope / temperature);
+    curvature += std::max(terms.curvature, 0.0) / (temperature * temperature);
+  }
+  const auto n = static_cast<double>(std::max<Index>(margins.size(), 1));
+  const auto users = static_cast<double>(comparisons.users());
+  const Index d = comparisons.dimension(), width = std::min<Index>(d, columns + 8);
+  const auto fisher = [&](Index count) {
+    return Whitening<Scalar>(spectrum, Vector<double>::Constant(count, curvature / n / users),
+                             Vector<double>::Constant(count, precision));
+  };
+  const Whitening<Scalar> wide = fisher(width);
+  const auto outer = [&](Index i, const Block& Z, Column& g, Vector<Scalar>& w) {
+    g = slope.segment(comparisons.begin(i), Z.cols());
+    w.noalias() = Z * g;
+    return 0.0;
+  };
+  Matrix<Scalar> product;
+  const LeadingPairs pairs = LeadingPairs::of(d, width, 2, seed, [&](const Matrix<double>& Q) {
+    Matrix<Scalar> V = Q.template cast<Scalar>();
+    wide.apply(V);
+    pass.value_and_gradient(V, outer, product);
+    wide.apply(product);
+    return Matrix<double>(product.template cast<double>());
+  });
+  Matrix<Scalar> directions = pairs.vectors.leftCols(columns).template cast<Scalar>();
+  for (Index k = 0; k < columns; ++k)
+    directions.col(k) *= static_cast<Scalar>(std::sqrt(std::max(pairs.values(k) / users, 0.05)));
+  fisher(columns).apply(directions);
+  return directions;
+}
+
+/// Users that span the others best: successive projection on the rows of C (users x D) picks `count` of them
+/// as vertices, moved outwards from the mean by `expand`.   @ref Araujo et al. 2001
+/// @return count x D
+[[nodiscard]] inline Matrix<double> vertices_of(const Matrix<double>& C, Index count, double expand) {
+  const Eigen::RowVectorXd mean = C.colwise().mean();
+  const Matrix<double> centred = C.rowwise() - mean;
+  // One more coordinate lets the first pick be the farthest user and keeps D + 1 picks independent.
+  Matrix<double> rest(C.rows(), C.cols() + 1);
+  rest.leftCols(C.cols()) = centred;
+  rest.rightCols(1).setConstant(std::sqrt(centred.squaredNorm() / static_cast<double>(C.rows())) + 1e-12);
+  Matrix<double> vertices(count, C.cols());
+  for (Index k = 0; k < count; ++k) {
+    Index pick = 0;
+    rest.rowwise().squaredNorm().maxCoeff(&pick);
+    vertices.row(k) = mean + expand * centred.row(pick);
+    const Vector<double> u = rest.row(pick).transpose().normalized();
+    rest -= (rest * u) * u.transpose();
+  }
+  return vertices;
+}
+
+}  // namespace lore::detail
