@@ -20,7 +20,7 @@ namespace lore {
 ///   weights(p, w)                w = map(p)
 ///   pullback(p, w, gw, gp)       gp = (dw/dp)' gw
 ///   add_curvature(p, w, gw, H)   H += sum_k gw_k d2 w_k / dp dp'
-/// All vectors have K entries and may be fixed or dynamic; outputs are sized by the caller.
+/// All vectors have K entries and may be fixed or dynamic; outputs are sized by the caller and may be blocks.
 template <class Map>
 concept WeightMap = requires(const Map& map, Vector<double>& p, const Vector<double>& c, Matrix<double>& H) {
   { Map::name() } -> std::convertible_to<std::string_view>;
@@ -36,8 +36,8 @@ concept WeightMap = requires(const Map& map, Vector<double>& p, const Vector<dou
 struct Simplex {
   [[nodiscard]] static constexpr std::string_view name() noexcept { return "simplex"; }
 
-  template <class Derived>
-  void origin(Eigen::MatrixBase<Derived>& p) const {
+  template <Writable P>
+  void origin(P&& p) const {
     p.setZero();
   }
 
@@ -54,21 +54,21 @@ struct Simplex {
     return Q;
   }
 
-  template <class P, class W>
-  void weights(const Eigen::MatrixBase<P>& p, Eigen::MatrixBase<W>& w) const {
-    softmax(p, w);
+  template <class P, Writable W>
+  void weights(const Eigen::MatrixBase<P>& p, W&& w) const {
+    softmax(p, w.derived());
   }
 
-  template <class P, class W, class G, class Out>
+  template <class P, class W, class G, Writable Out>
   void pullback(const Eigen::MatrixBase<P>&, const Eigen::MatrixBase<W>& w, const Eigen::MatrixBase<G>& gw,
-                Eigen::MatrixBase<Out>& gp) const {
-    softmax_pullback(w, gw, gp);
+                Out&& gp) const {
+    softmax_pullback(w, gw, gp.derived());
   }
 
   /// sum_k g_k d2 softmax_k = diag(v) - v w' - w v' with v = w .* (g - w'g).
-  template <class P, class W, class G, class Out>
+  template <class P, class W, class G, Writable Out>
   void add_curvature(const Eigen::MatrixBase<P>&, const Eigen::MatrixBase<W>& w,
-                     const Eigen::MatrixBase<G>& gw, Eigen::MatrixBase<Out>& H) const {
+                     const Eigen::MatrixBase<G>& gw, Out&& H) const {
     using Scalar = typename W::Scalar;
     const Scalar mean = w.dot(gw);
     for (Index a = 0; a < w.size(); ++a) {
@@ -84,8 +84,8 @@ struct Simplex {
 struct Signed {
   [[nodiscard]] static constexpr std::string_view name() noexcept { return "signed"; }
 
-  template <class Derived>
-  void origin(Eigen::MatrixBase<Derived>& p) const {
+  template <Writable P>
+  void origin(P&& p) const {
     p.setZero();
     p(0) = 1;
   }
@@ -98,21 +98,21 @@ struct Signed {
     return Q;
   }
 
-  template <class P, class W>
-  void weights(const Eigen::MatrixBase<P>& p, Eigen::MatrixBase<W>& w) const {
+  template <class P, Writable W>
+  void weights(const Eigen::MatrixBase<P>& p, W&& w) const {
     w = p;
   }
 
-  template <class P, class W, class G, class Out>
+  template <class P, class W, class G, Writable Out>
   void pullback(const Eigen::MatrixBase<P>&, const Eigen::MatrixBase<W>&, const Eigen::MatrixBase<G>& gw,
-                Eigen::MatrixBase<Out>& gp) const {
+                Out&& gp) const {
     gp = gw;
     gp(0) = 0;
   }
 
-  template <class P, class W, class G, class Out>
+  template <class P, class W, class G, Writable Out>
   void add_curvature(const Eigen::MatrixBase<P>&, const Eigen::MatrixBase<W>&, const Eigen::MatrixBase<G>&,
-                     Eigen::MatrixBase<Out>&) const {}
+                     Out&&) const {}
 };
 
 /// Which map a fitted model uses, for files and reports.
