@@ -31,6 +31,9 @@ class Encoder {
   [[nodiscard]] virtual lore::FeatureMatrix encode(const std::vector<EncodeItem>& items,
                                                    lore::Storage storage, Progress& progress) = 0;
 
+  /// How to store its embeddings unless the user says otherwise.
+  [[nodiscard]] virtual lore::Storage preferred_storage() const { return lore::Storage::f32; }
+
   /// Takes statistics (such as document frequencies) from training conversations alone. Most encoders need
   /// none.
   virtual void learn(const std::vector<const EncodeItem*>& /*training*/) {}

@@ -116,6 +116,16 @@ std::size_t list_items(std::string_view text) {
   return count;
 }
 
+NgramCounts::Counts tally(std::vector<std::uint64_t> hashes) {
+  std::sort(hashes.begin(), hashes.end());
+  NgramCounts::Counts counts;
+  for (const std::uint64_t hash : hashes) {
+    if (counts.empty() || counts.back().first != hash) counts.emplace_back(hash, 0);
+    ++counts.back().second;
+  }
+  return counts;
+}
+
 }  // namespace
 
 std::vector<std::string> words_of(std::string_view text) {
@@ -144,14 +154,14 @@ std::vector<std::string> words_of(std::string_view text) {
 }
 
 NgramCounts count_ngrams(std::string_view text) {
-  NgramCounts counts;
+  std::vector<std::uint64_t> single, pairs, pieces;
   const std::vector<std::string> words = words_of(text);
   std::string key;
   for (std::size_t i = 0; i < words.size(); ++i) {
-    ++counts.words[hash64(words[i], 1)];
+    single.push_back(hash64(words[i], 1));
     if (i > 0) {
       key.assign(words[i - 1]).append(" ").append(words[i]);
-      ++counts.pairs[hash64(key, 2)];
+      pairs.push_back(hash64(key, 2));
     }
     key.assign("<").append(words[i]).append(">");
     std::vector<std::size_t> starts;  // of each character, and the end
@@ -159,9 +169,9 @@ NgramCounts count_ngrams(std::string_view text) {
     starts.push_back(key.size());
     for (const std::size_t length : {std::size_t{3}, std::size_t{4}})
       for (std::size_t c = 0; c + length < starts.size(); ++c)
-        ++counts.pieces[hash64(std::string_view(key).substr(starts[c], starts[c + length] - starts[c]), 3)];
+        pieces.push_back(hash64(std::string_view(key).substr(starts[c], starts[c + length] - starts[c]), 3));
   }
-  return counts;
+  return {tally(std::move(single)), tally(std::move(pairs)), tally(std::move(pieces))};
 }
 
 const std::array<std::string_view, surface_count> surface_names{

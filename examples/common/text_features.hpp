@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <unordered_map>
+#include <utility>
 #include <vector>
 
 namespace lore_examples {
@@ -16,12 +16,13 @@ namespace lore_examples {
 /// Japanese or Korean character is a word of its own. Invalid bytes separate words.
 [[nodiscard]] std::vector<std::string> words_of(std::string_view text);
 
-/// How often each hashed feature occurs in a text: words, pairs of neighbouring words, and the 3 and 4 letter
-/// pieces of each word with its boundaries.
+/// How often each hashed feature occurs in a text, ordered by hash: words, pairs of neighbouring words, and
+/// the pieces of 3 and 4 characters of each word with its boundaries.
 struct NgramCounts {
-  std::unordered_map<std::uint64_t, int> words;
-  std::unordered_map<std::uint64_t, int> pairs;
-  std::unordered_map<std::uint64_t, int> pieces;
+  using Counts = std::vector<std::pair<std::uint64_t, int>>;
+  Counts words;
+  Counts pairs;
+  Counts pieces;
 };
 [[nodiscard]] NgramCounts count_ngrams(std::string_view text);
 
