@@ -146,27 +146,27 @@ inline void check_touched_values(const Features& features) {
       file.path(), [&] { return Features::pairs(std::move(table), std::move(chosen), std::move(rejected)); });
 }
 
-/// The number of users, from their names or from the largest id. Checked here, before anything is allocated
-/// by it: n comparisons cannot be those of more than n users.
+/// The number of users, from their names or from the largest id; each has a comparison. Checked before
+/// anything is allocated by an id: n comparisons cannot be those of more than n users.
 [[nodiscard]] inline Index count_users(const SafetensorsFile& file, const std::vector<Index>& user,
                                        const std::vector<std::string>& names) {
-  const auto n = static_cast<Index>(user.size());
+  std::vector<bool> known(user.size() + 1, false);
   Index users = static_cast<Index>(names.size());
   for (std::size_t j = 0; j < user.size(); ++j) {
-    const std::string place = "tensor 'user'[" + to_text(j) + "]";
-    if (user[j] < 0) raise_io(file.path(), place, user[j], "an id of 0 or above");
+    constexpr const char* place = "tensor 'user'";
+    if (user[j] < 0)
+      raise_io(file.path(), std::string(place) + "[" + to_text(j) + "]", user[j], "an id of 0 or above");
     if (!names.empty() && user[j] >= static_cast<Index>(names.size()))
-      raise_io(file.path(), place, user[j],
+      raise_io(file.path(), std::string(place) + "[" + to_text(j) + "]", user[j],
                "an id below " + to_text(names.size()) + ", the number of names in metadata 'users'");
-    if (names.empty()) users = std::max(users, user[j] < n ? user[j] + 1 : n + 1);
+    if (static_cast<std::size_t>(user[j]) < known.size()) known[static_cast<std::size_t>(user[j])] = true;
+    if (names.empty()) users = std::max(users, std::min(user[j], static_cast<Index>(user.size())) + 1);
   }
-  if (users <= n) return users;
-  std::vector<bool> known(user.size() + 1, false);
-  for (const Index id : user)
-    if (id <= n) known[static_cast<std::size_t>(id)] = true;
   const auto missing = std::find(known.begin(), known.end(), false) - known.begin();
-  raise_io(file.path(), "tensor 'user'", "no comparisons of user " + to_text(missing),
-           "at least one of every user");
+  if (missing < users)
+    raise_io(file.path(), "tensor 'user'", "no comparisons of user " + to_text(missing),
+             "at least one of every user");
+  return users;
 }
 
 }  // namespace detail

@@ -140,10 +140,10 @@ void append_as(const FeatureMatrix& table, Storage wanted, const std::filesystem
         const std::optional<Index> overflow = convert(values + start, count, buffer.data());
         if (overflow) {
           const Index at = start + *overflow;
-          const Storage fits =
-              wanted == Storage::f16 && std::abs(static_cast<double>(values[at])) < 3e38      ? Storage::bf16
-              : wanted == Storage::bf16 && std::abs(static_cast<double>(values[at])) < 3.4e38 ? Storage::f32
-                                                                                              : Storage::f64;
+          const double size = std::abs(static_cast<double>(values[at]));
+          const Storage fits = wanted == Storage::f16 && size <= largest(Storage::bf16)  ? Storage::bf16
+                               : wanted != Storage::f32 && size <= largest(Storage::f32) ? Storage::f32
+                                                                                         : Storage::f64;
           raise_io(path,
                    "tensor " + in_quotes(name) + ", row " + to_text(at / table.dimension()) + ", column " +
                        to_text(at % table.dimension()),
