@@ -137,6 +137,8 @@ HttpClient::HttpClient(HttpOptions options) : options_(std::move(options)) {
     throw std::invalid_argument("--server-url: got \"" + options_.url + "\", wanted http://host:port" +
                                 " (https needs cpp-httplib built with OpenSSL)");
   client.set_keep_alive(true);
+  client.set_tcp_nodelay(
+      true);  // a request is two writes; the second would wait 40 ms for an acknowledgement
   client.set_connection_timeout(std::min(options_.timeout, Milliseconds(10'000)));
   client.set_read_timeout(options_.timeout);
   client.set_write_timeout(options_.timeout);

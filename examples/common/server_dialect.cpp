@@ -95,7 +95,8 @@ void read_vector(const Json& json, std::size_t place, Vectors& out) {
   float* to = out.values.data() + place * static_cast<std::size_t>(dimension);
   bool all_zero = true;
   for (const Json& number : vector) {
-    if (!number.is_number()) raise_not_finite(shortened(dump(number), 40));
+    if (number.is_null()) raise_not_finite("null");  // what JSON makes of NaN
+    if (!number.is_number()) raise_answer("a vector of numbers", json);
     const auto value = static_cast<float>(number.get<double>());
     if (!std::isfinite(value)) raise_not_finite(shortened(dump(number), 40));
     all_zero = all_zero && value == 0.0f;
