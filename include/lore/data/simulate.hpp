@@ -252,9 +252,9 @@ struct MixtureOptions {
   double alpha = 0.01;  ///< Dirichlet parameter of a user's weights, drawn in log space
   Index seen_users = 1000;
   Index unseen_users = 1000;
-  Index pairs = 45;                 ///< training comparisons of a seen user
-  Index shots = 9;                  ///< few-shot comparisons of an unseen user
-  std::optional<ScoreScale> scale;  ///< standardise the scores; none: raw
+  Index pairs = 45;                   ///< training comparisons of a seen user
+  Index shots = 9;                    ///< few-shot comparisons of an unseen user
+  std::optional<ScoreScale> scale{};  ///< standardise the scores; none: raw
   std::uint64_t seed = 0;
 
   /// @throws std::domain_error on a value out of range

@@ -29,8 +29,8 @@ enum class Order : std::uint8_t { file, shuffled };
 
 /// How much of a whole goes to one part: a fraction, rounded down, or a count if one is given.
 struct Portion {
-  double fraction = 0.5;       ///< in [0, 1]
-  std::optional<Index> count;  ///< instead of the fraction; all, when there are fewer
+  double fraction = 0.5;         ///< in [0, 1]
+  std::optional<Index> count{};  ///< instead of the fraction; all, when there are fewer
 
   /// @throws std::domain_error on a value out of range
   void validate() const {
@@ -76,7 +76,7 @@ namespace detail {
 }  // namespace detail
 
 struct WithinUserOptions {
-  Portion train;              ///< of each user's groups, or comparisons without groups
+  Portion train{};            ///< of each user's groups, or comparisons without groups
   Order order = Order::file;  ///< the first ones in the file train, or a random choice
   std::uint64_t seed = 0;     ///< used when shuffled; each user has a stream of its own
 };
@@ -136,7 +136,7 @@ struct UserSplit {
 
 /// What a protocol left out, and why.
 struct Dropped {
-  std::string reason;
+  std::string reason{};
   Index users = 0;        ///< users left out altogether
   Index comparisons = 0;  ///< comparisons left out, theirs included
 };
@@ -157,7 +157,7 @@ struct Split {
 /// Protocol for comparisons that come in a training and a test part (Reddit TLDR).
 struct TwoPartProtocol {
   Index drop_smallest = 2;    ///< users with the fewest training comparisons
-  Portion seen;               ///< of the users, after a shuffle
+  Portion seen{};             ///< of the users, after a shuffle
   Index max_train = 150;      ///< training comparisons of a seen user
   Index max_shots = 50;       ///< training comparisons of an unseen user
   Order order = Order::file;  ///< which of them, when there are more
@@ -175,8 +175,8 @@ struct TwoPartProtocol {
 /// Protocol for comparisons in groups that are yet to be split (PRISM: a group is a dialogue).
 struct GroupProtocol {
   Index min_groups = 6;       ///< users with fewer are dropped
-  Portion train;              ///< of each user's groups
-  Portion seen;               ///< of the users, after a shuffle
+  Portion train{};            ///< of each user's groups
+  Portion seen{};             ///< of the users, after a shuffle
   Order order = Order::file;  ///< the first groups in the file train, or a random choice
   std::uint64_t seed = 0;
 

@@ -23,10 +23,10 @@ namespace lore {
 
 /// One row of RewardBench 2 under one head: the rewards of its responses, the correct ones first.
 struct RewardBench2Row {
-  std::string id;  ///< in the subset Ties `ref:<n>` or `tied:<n>`
-  std::string subset;
-  Index number_correct = 1;    ///< 1 in every subset but Ties
-  std::vector<double> scores;  ///< at least one correct and one incorrect, finite
+  std::string id{};  ///< in the subset Ties `ref:<n>` or `tied:<n>`
+  std::string subset{};
+  Index number_correct = 1;      ///< 1 in every subset but Ties
+  std::vector<double> scores{};  ///< at least one correct and one incorrect, finite
 };
 
 /// The parts of the Ties score, each a mean.
@@ -46,7 +46,7 @@ struct RewardBench2Ties {
 };
 
 struct RewardBench2Subset {
-  std::string name;
+  std::string name{};
   Index rows = 0;
   double official = 0;      ///< the benchmark's own score
   double lore_variant = 0;  ///< as the published LoRe evaluation scores it

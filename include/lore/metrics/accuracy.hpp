@@ -21,7 +21,7 @@ struct Accuracy {
   double standard_error = std::numeric_limits<double>::quiet_NaN();  ///< NaN with fewer than two users
   Index users = 0;                                                   ///< users with a comparison
   double ties = std::numeric_limits<double>::quiet_NaN();  ///< mean over users of the share of margins = 0
-  std::vector<double> by_user;                             ///< one a user; NaN where left out
+  std::vector<double> by_user{};                           ///< one a user; NaN where left out
   Index users_without = 0;                                 ///< users left out
 };
 
@@ -49,7 +49,7 @@ template <class Derived>
 
 /// Several trials on the same users.
 struct TrialAccuracy {
-  Accuracy accuracy;  ///< each user's mean over trials, then over users; the standard error is over users
+  Accuracy accuracy{};  ///< each user's mean over trials, then over users; the standard error is over users
   double trial_deviation = std::numeric_limits<double>::quiet_NaN();  ///< sample deviation of the trials'
                                                                       ///< means; NaN with one trial
   Index trials = 0;

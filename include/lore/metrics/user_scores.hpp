@@ -21,7 +21,7 @@ struct UserScores {
   Index users = 0;                                                   ///< users with a score
   Index users_without = 0;                                           ///< users left out
   double pooled = std::numeric_limits<double>::quiet_NaN();  ///< over all comparisons alike, where known
-  std::vector<double> by_user;                               ///< one a user; NaN where left out
+  std::vector<double> by_user{};                             ///< one a user; NaN where left out
 };
 
 /// Mean over users and its standard error: sample standard deviation over users / sqrt(users).
