@@ -37,10 +37,10 @@ void EmbeddingTable::store(Index column, const float* values) {
   std::byte* to = bytes_->data() + static_cast<std::size_t>(column * dimension_) * bytes_of(storage_);
   switch (storage_) {
     case lore::Storage::f16:
-      if (from.cwiseAbs().maxCoeff() >= 65520.0F)
-        lore::detail::raise_value(where, "embedding " + lore::detail::to_text(column),
-                                  from.cwiseAbs().maxCoeff(),
-                                  "values that f16 can hold (up to 65504); store as bf16 or f32 instead");
+      for (Index k = 0; k < dimension_; ++k)
+        if (std::abs(values[k]) >= 65520.0F)
+          lore::detail::raise_value(where, "embedding " + lore::detail::to_text(column), values[k],
+                                    "values that f16 can hold (up to 65504); store as bf16 or f32 instead");
       Eigen::Map<Eigen::Matrix<Eigen::half, Eigen::Dynamic, 1>>(reinterpret_cast<Eigen::half*>(to),
                                                                 dimension_) = from.cast<Eigen::half>();
       break;
