@@ -163,4 +163,17 @@ class FewShotFit {
   detail::CoordinatePrior prior_;
 };
 
+/// Every user of `comparisons` under a model's prior, whichever weight map it has, from the scores of all
+/// positions.
+/// @param Z  K x n, V'X   @throws as `FewShotFit`   @cost see `FewShotFit`
+template <Real Scalar, class Store, Executor E, class Loss = BradleyTerry>
+[[nodiscard]] std::vector<UserFit<Scalar>> fit_users(const RewardModel<Scalar>& model,
+                                                     const Matrix<Scalar>& Z,
+                                                     const Comparisons<Store>& comparisons, const E& executor,
+                                                     const Loss& loss = {}) {
+  if (model.weight_map == WeightMapKind::simplex)
+    return FewShotFit<Loss, Simplex, Scalar>(model, loss).all_from_scores(Z, comparisons, executor);
+  return FewShotFit<Loss, Signed, Scalar>(model, loss).all_from_scores(Z, comparisons, executor);
+}
+
 }  // namespace lore

@@ -74,7 +74,7 @@ struct PreparedFeatures {
 template <Real Scalar>
 struct [[nodiscard]] JointResult {
   RewardModel<Scalar> model;               ///< basis, seen users in the order of the comparisons, prior
-  std::vector<Matrix<double>> covariance;  ///< by user: of the coordinates, (K-1) x (K-1)
+  std::vector<Matrix<double>> covariance;  ///< by user: of the parameters, K x K
   std::vector<double> trace;               ///< objective after each iteration
   double objective = 0;                    ///< nats
   Index passes = 0;                        ///< evaluations over the data, those of the start included
@@ -134,7 +134,12 @@ class ProfiledObjective {
 
   [[nodiscard]] const CoordinatePrior& prior() const noexcept { return prior_; }
   [[nodiscard]] const std::vector<Vector<double>>& means() const noexcept { return mean_; }
-  [[nodiscard]] std::vector<Matrix<double>>& covariances() noexcept { return covariance_; }
+  [[nodiscard]] std::vector<Matrix<double>> parameter_covariances() const {
+    std::vector<Matrix<double>> out;
+    out.reserve(covariance_.size());
+    for (const auto& C : covariance_) out.push_back(prior_.Q * C * prior_.Q.transpose());
+    return out;
+  }
   [[nodiscard]] Index passes() const noexcept { return passes_; }
 
   /// F(V) and dF/dV.
@@ -196,6 +201,13 @@ class ProfiledObjective {
     S *= 1 - shrink;
     S.diagonal() = diagonal;
     prior_.set(centre, S);
+  }
+
+  /// Moves the prior's mean to the mean of the users' posteriors and keeps its covariance.
+  void centre_prior() {
+    Vector<double> centre = Vector<double>::Zero(prior_.degrees());
+    for (const auto& c : mean_) centre += c / static_cast<double>(mean_.size());
+    prior_.mean = centre;
   }
 
   /// Weights (K x N) and parameters (K x N) of the users as they stand.
@@ -398,19 +410,13 @@ struct JointFit {
     return V;
   }
 
-  /// Vertices of the users' cloud in a signed fit: column k is that fit's reward at vertex k.
   template <class Store>
   [[nodiscard]] Matrix<Scalar> simplex_start(Pass<Scalar, Store, E>& pass, const Prepared& prepared, Index K,
                                              std::uint64_t seed, Index& spent) const {
     NoObserver silent;
     const auto fit = loosely<Signed>(20, 1e-3).run(pass, prepared, Rank{K}, seed, silent);
     spent += fit.passes - prepared.passes;
-    const Matrix<double> deviations =
-        fit.model.parameters.bottomRows(K - 1).transpose().template cast<double>();
-    Matrix<double> corners(K, K);  // column k: (1, delta) at vertex k
-    corners.row(0).setOnes();
-    corners.bottomRows(K - 1) = detail::vertices_of(deviations, K, 1.3).transpose();
-    return fit.model.basis.matrix() * corners.template cast<Scalar>();
+    return detail::simplex_vertices(fit.model.basis.matrix(), fit.model.parameters);
   }
 
   template <class Store, class Bound, class Observer>
@@ -452,8 +458,9 @@ struct JointFit {
     for (int round = 0; round < rounds && !stopped; ++round) {
       auto stage = solver;
       if constexpr (std::is_same_v<Solver, Lbfgs>)
-        if (round + 1 < rounds)
-          stage.options.max_evaluations = std::min<Index>(stage.options.max_evaluations, 8);
+        if (rounds > 1)
+          stage.options.max_evaluations =
+              std::min<Index>(stage.options.max_evaluations, round + 1 < rounds ? 8 : 24);
       const auto minimum = stage.minimize(problem, A, watch);
       A = minimum.x;
       result.objective = minimum.value;
@@ -472,6 +479,7 @@ struct JointFit {
         objective.update_prior();
         objective.settle_scores(Z);
       }
+    if (!estimates_prior && K > 1) objective.centre_prior();
     RewardModel<Scalar>& model = result.model;
     model.basis = Basis<Scalar>(natural);
     model.rank = K;
@@ -481,7 +489,7 @@ struct JointFit {
     model.user = pass.comparisons().user;
     objective.write(model.weights, model.parameters);
     model.prior = objective.prior().template of_parameters<Scalar>();
-    result.covariance = std::move(objective.covariances());
+    result.covariance = objective.parameter_covariances();
     result.passes = spent + objective.passes() + 1;
     return result;
   }

@@ -88,4 +88,34 @@ template <class Loss, Real Scalar, class Store, class E>
   return vertices;
 }
 
+/// A basis for `Simplex` weights from a `Signed` fit: column k is that fit's reward at vertex k of its users'
+/// cloud.
+/// @param V  d x K   @param parameters  K x N, (1, delta) of the users   @return d x K
+template <Real Scalar>
+[[nodiscard]] Matrix<Scalar> simplex_vertices(const Matrix<Scalar>& V, const Matrix<Scalar>& parameters) {
+  const Index K = V.cols();
+  const Matrix<double> deviations = parameters.bottomRows(K - 1).transpose().template cast<double>();
+  Matrix<double> corners(K, K);  // column k: (1, delta) at vertex k
+  corners.row(0).setOnes();
+  corners.bottomRows(K - 1) = vertices_of(deviations, K, 1.3).transpose();
+  return V * corners.template cast<Scalar>();
+}
+
+/// The `rank` - 1 strongest deviations of a `Signed` basis, by the variance that they give to margins, turned
+/// to principal axes, beside its first column: where a fit of lower rank starts.
+template <Real Scalar>
+[[nodiscard]] Matrix<Scalar> leading_deviations(const Matrix<Scalar>& V, const Spectrum<Scalar>& spectrum,
+                                                Index rank) {
+  const Matrix<double> B = V.rightCols(V.cols() - 1).template cast<double>();
+  const Matrix<double> P = spectrum.vectors.template cast<double>().transpose() * B;
+  const Vector<double> above = spectrum.values.array() - spectrum.rest;
+  const Matrix<double> S = P.transpose() * above.asDiagonal() * P + spectrum.rest * (B.transpose() * B);
+  const Eigen::SelfAdjointEigenSolver<Matrix<double>> eigen(0.5 * (S + S.transpose()));
+  Matrix<Scalar> out(V.rows(), rank);
+  out.col(0) = V.col(0);
+  out.rightCols(rank - 1) =
+      (B * eigen.eigenvectors().rightCols(rank - 1).rowwise().reverse()).template cast<Scalar>();
+  return out;
+}
+
 }  // namespace lore::detail

@@ -63,20 +63,8 @@ class UserObjective {
 
   /// f(c); leaves weights, margins, slopes and curvatures behind. C: nullptr for the plain posterior.
   double value(const Vector<double>& c, const Matrix<double>* C) {
-    const Index D = degrees();
-    p_ = prior_->origin;
-    if (D > 0) p_.noalias() += prior_->Q * c;
-    map_.weights(p_, w_);
-    t_.head(m_).noalias() = z_.leftCols(m_).transpose() * w_;
-    for (Index a = 0; a < D; ++a) {  // both maps have a symmetric Jacobian: its columns are pullbacks
-      direction_ = prior_->Q.col(a);
-      map_.pullback(p_, w_, direction_, column_);
-      jacobian_.col(a) = column_;
-    }
-    if (D > 0) y_.leftCols(m_).noalias() = jacobian_.transpose() * z_.leftCols(m_);
-    if (C == nullptr || D == 0) {
-      evaluate_loss(loss_, t_.head(m_), value_.head(m_), slope_.head(m_), curvature_.head(m_));
-    } else {
+    place(c);
+    if (C != nullptr && degrees() > 0) {
       spread_.leftCols(m_).noalias() = *C * y_.leftCols(m_);
       deviation_.head(m_) = spread_.leftCols(m_)
                                 .cwiseProduct(y_.leftCols(m_))
@@ -85,29 +73,14 @@ class UserObjective {
                                 .transpose()
                                 .cwiseMax(0.0)
                                 .cwiseSqrt();
-      value_.head(m_).setZero();
-      slope_.head(m_).setZero();
-      curvature_.head(m_).setZero();
-      for (int q = 0; q < hermite_count; ++q) {
-        node_.head(m_) = t_.head(m_) + hermite_node[q] * deviation_.head(m_);
-        evaluate_loss(loss_, node_.head(m_), node_value_.head(m_), node_slope_.head(m_),
-                      node_curvature_.head(m_));
-        value_.head(m_) += hermite_weight[q] * node_value_.head(m_);
-        slope_.head(m_) += hermite_weight[q] * node_slope_.head(m_);
-        curvature_.head(m_) += hermite_weight[q] * node_curvature_.head(m_);
-      }
     }
-    if (omega_ != nullptr)
-      for (Index j = 0; j < m_; ++j) {
-        const auto omega = static_cast<double>(omega_[j]);
-        value_(j) *= omega;
-        slope_(j) *= omega;
-        curvature_(j) *= omega;
-      }
-    if (D == 0) return value_.head(m_).sum();
-    offset_ = c - prior_->mean;
-    pull_.noalias() = prior_->precision * offset_;
-    return value_.head(m_).sum() + 0.5 * offset_.dot(pull_);
+    return sum(c, C != nullptr && degrees() > 0);
+  }
+
+  /// f(c) with the margins' deviations as the last value() with a covariance left them.
+  double value_with_deviations_kept(const Vector<double>& c) {
+    place(c);
+    return sum(c, true);
   }
 
   /// Gradient and Hessian at the last value(); `exact` adds the curvature of the weight map and keeps concave
@@ -170,6 +143,49 @@ class UserObjective {
   }
 
  private:
+  void place(const Vector<double>& c) {
+    const Index D = degrees();
+    p_ = prior_->origin;
+    if (D > 0) p_.noalias() += prior_->Q * c;
+    map_.weights(p_, w_);
+    t_.head(m_).noalias() = z_.leftCols(m_).transpose() * w_;
+    for (Index a = 0; a < D; ++a) {  // both maps have a symmetric Jacobian: its columns are pullbacks
+      direction_ = prior_->Q.col(a);
+      map_.pullback(p_, w_, direction_, column_);
+      jacobian_.col(a) = column_;
+    }
+    if (D > 0) y_.leftCols(m_).noalias() = jacobian_.transpose() * z_.leftCols(m_);
+  }
+
+  double sum(const Vector<double>& c, bool averaged) {
+    if (!averaged) {
+      evaluate_loss(loss_, t_.head(m_), value_.head(m_), slope_.head(m_), curvature_.head(m_));
+    } else {
+      value_.head(m_).setZero();
+      slope_.head(m_).setZero();
+      curvature_.head(m_).setZero();
+      for (int q = 0; q < hermite_count; ++q) {
+        node_.head(m_) = t_.head(m_) + hermite_node[q] * deviation_.head(m_);
+        evaluate_loss(loss_, node_.head(m_), node_value_.head(m_), node_slope_.head(m_),
+                      node_curvature_.head(m_));
+        value_.head(m_) += hermite_weight[q] * node_value_.head(m_);
+        slope_.head(m_) += hermite_weight[q] * node_slope_.head(m_);
+        curvature_.head(m_) += hermite_weight[q] * node_curvature_.head(m_);
+      }
+    }
+    if (omega_ != nullptr)
+      for (Index j = 0; j < m_; ++j) {
+        const auto omega = static_cast<double>(omega_[j]);
+        value_(j) *= omega;
+        slope_(j) *= omega;
+        curvature_(j) *= omega;
+      }
+    if (degrees() == 0) return value_.head(m_).sum();
+    offset_ = c - prior_->mean;
+    pull_.noalias() = prior_->precision * offset_;
+    return value_.head(m_).sum() + 0.5 * offset_.dot(pull_);
+  }
+
   void reserve(Index K, Index D, Index room) {
     z_.resize(K, room);
     full_.resize(K, room);

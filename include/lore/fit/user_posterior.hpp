@@ -39,7 +39,7 @@ class UserPosterior {
   UserPosterior(Loss loss, Map map, double temperature)
       : objective_(std::move(loss), std::move(map), temperature) {}
 
-  int max_iterations = 40;
+  int max_iterations = 25;
   double tolerance = 1e-6;  ///< on the squared Newton decrement, in nats
 
   [[nodiscard]] UserObjective<Loss, Map>& objective() noexcept { return objective_; }
@@ -49,12 +49,12 @@ class UserPosterior {
   double fit(const CoordinatePrior& prior, Posterior posterior, Vector<double>& c, Matrix<double>& C) {
     const Index D = prior.degrees();
     const Matrix<double>* spread = posterior == Posterior::variational ? &C : nullptr;
-    double value = objective_.value(c, spread);
-    if (D == 0) return value;
+    if (D == 0) return objective_.value(c, spread);
     gradient_.resize(D);
     hessian_.resize(D, D);
-    double log_determinant = 0;
-    for (int iteration = 0; iteration < max_iterations; ++iteration) {
+    double value = 0, log_determinant = 0;
+    for (int iteration = 0;; ++iteration) {
+      value = objective_.value(c, spread);
       objective_.derivatives(gradient_, hessian_, false);
       factor_.compute(hessian_);
       const double before = log_determinant;
@@ -66,8 +66,9 @@ class UserPosterior {
       const double decrement = gradient_.dot(step_);
       const bool settled = spread == nullptr || (iteration > 0 && std::abs(log_determinant - before) <
                                                                       1e-4 * static_cast<double>(D));
-      if (decrement < tolerance && settled) break;
-      value = search(c, spread, decrement);
+      if ((decrement < tolerance && settled) || iteration >= max_iterations || !std::isfinite(decrement))
+        break;
+      move(c, spread != nullptr, value, decrement);
     }
     if (spread == nullptr) return value;
     return value + 0.5 * (prior.precision.cwiseProduct(C).sum() - static_cast<double>(D) -
@@ -75,23 +76,17 @@ class UserPosterior {
   }
 
  private:
-  double move(Vector<double>& c, const Matrix<double>* C, double length) {
-    c -= length * step_;
-    return objective_.value(c, C);
-  }
-
-  /// The Newton step, halved until the objective falls; near the optimum it is taken as it is.
-  double search(Vector<double>& c, const Matrix<double>* C, double decrement) {
-    if (decrement < 0.1) return move(c, C, 1);
-    const double start = objective_.value(c, C);
-    double length = 1, tried = 0;
-    for (int halvings = 0; halvings < 30; ++halvings) {
-      const double value = move(c, C, length - tried);
-      tried = length;
-      if (value <= start - 1e-4 * length * decrement) return value;
+  /// The Newton step; away from the optimum halved until the objective, at the margins' present deviations,
+  /// falls.
+  void move(Vector<double>& c, bool averaged, double start, double decrement) {
+    c -= step_;
+    double length = 1;
+    while (decrement > 0.1 && length > 1e-6) {
+      const double value = averaged ? objective_.value_with_deviations_kept(c) : objective_.value(c, nullptr);
+      if (value <= start - 1e-4 * length * decrement) return;
       length *= 0.5;
+      c += length * step_;
     }
-    return move(c, C, -tried);
   }
 
   UserObjective<Loss, Map> objective_;

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+// Copyright (c) 2026 The lore authors
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+
+#include "lore/core/types.hpp"
+#include "lore/core/version.hpp"
+#include "lore/data/preferences.hpp"
+#include "lore/fit/joint.hpp"
+#include "lore/select/cross_validation.hpp"
+#include "lore/select/selection.hpp"
+
+namespace lore {
+
+/// The observer of a selection that looks away.
+struct NoSelectionObserver {
+  bool operator()(const Candidate&) const noexcept { return false; }
+};
+
+/// The fit that chooses for itself: rank, weight map and prior margin scales by cross-validation on the
+/// training comparisons (`select_settings`), then one `JointFit` at the choice.
+///
+///   const lore::DefaultFit<> fit;
+///   const auto [selection, result] = fit(preferences.seen_train());
+///   const lore::RewardModel<float>& model = result.model;
+///
+/// @cost a few dozen cold fits; see `select_settings`
+template <class Loss = BradleyTerry, class E = Serial, Real Scalar = float>
+struct DefaultFit {
+  Loss loss{};
+  E executor{};
+  SelectionOptions selection{};
+  JointOptions joint{};
+
+  struct Outcome {
+    Selection selection;
+    JointResult<Scalar> result;
+  };
+
+  /// @throws as `make_folds`, `JointFit`
+  template <class Store, class Observer = NoSelectionObserver>
+  [[nodiscard]] Outcome operator()(const Comparisons<Store>& comparisons, Observer&& observer = {}) const {
+    Outcome outcome;
+    outcome.selection = select(comparisons, observer);
+    outcome.result = fit(comparisons, outcome.selection.at(outcome.selection.selected).candidate);
+    return outcome;
+  }
+
+  /// Settings for each rank and the rank to use.
+  template <class Store, class Observer = NoSelectionObserver>
+  [[nodiscard]] Selection select(const Comparisons<Store>& comparisons, Observer&& observer = {}) const {
+    selection.validate();
+    CrossValidation<Store, Loss, E, Scalar> validation(comparisons, selection.folds, selection.seed, loss,
+                                                       executor, joint);
+    if (validation.folds() == 0) return without_folds(comparisons);
+    return select_settings(validation, comparisons.dimension(), comparisons.users(), selection, observer);
+  }
+
+  /// One cold fit at chosen settings.
+  template <class Store, class Observer = NoObserver>
+  [[nodiscard]] JointResult<Scalar> fit(const Comparisons<Store>& comparisons, const Candidate& candidate,
+                                        Observer&& observer = {}) const {
+    return candidate.weight_map == WeightMapKind::simplex
+               ? fit_with<Simplex>(comparisons, candidate, observer)
+               : fit_with<Signed>(comparisons, candidate, observer);
+  }
+
+ private:
+  template <class Map, class Store, class Observer>
+  [[nodiscard]] JointResult<Scalar> fit_with(const Comparisons<Store>& comparisons,
+                                             const Candidate& candidate, Observer& observer) const {
+    JointFit<Loss, Map, MarginScale, Lbfgs, E, Scalar> fit{
+        .loss = loss, .weights = {}, .regularizer = candidate.scale, .executor = executor, .options = joint};
+    JointResult<Scalar> result = fit(comparisons, Rank{candidate.rank}, selection.seed, observer);
+    auto& record = result.model.training;
+    record["fit"] = "joint";
+    record["posterior"] = std::string(name_of(joint.posterior));
+    record["margin_scale_first"] = detail::to_text(candidate.scale.first);
+    record["margin_scale_others"] = detail::to_text(candidate.scale.others);
+    record["seed"] = detail::to_text(selection.seed);
+    record["status"] = std::string(name_of(result.status));
+    record["passes"] = detail::to_text(result.passes);
+    record["objective"] = detail::to_text(result.objective);
+    return result;
+  }
+
+  /// Too little to hold anything out: Bradley-Terry at q = 1, and the settings asked for at the same scale.
+  template <class Store>
+  [[nodiscard]] Selection without_folds(const Comparisons<Store>& comparisons) const {
+    Selection out;
+    std::vector<Index> ranks = selection.ranks.empty() ? std::vector<Index>{1} : selection.ranks;
+    const Index limit = std::min(comparisons.dimension(), comparisons.users());
+    for (const Index rank : ranks) {
+      if (rank > limit)
+        detail::raise_shape("DefaultFit", "rank", rank, "at most min(d, users) = " + detail::to_text(limit));
+      out.ranks.push_back({{rank, WeightMapKind::signed_deviations, {1, 1}}, 0, {}});
+    }
+    out.selected = ranks.front();
+    return out;
+  }
+};
+
+}  // namespace lore

@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: MIT
+// Copyright (c) 2026 The lore authors
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <map>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "lore/core/error.hpp"
+#include "lore/core/types.hpp"
+#include "lore/select/cross_validation.hpp"
+
+namespace lore {
+
+/// What selection may choose from, and how.
+struct SelectionOptions {
+  Index folds = 5;         ///< >= 2
+  std::uint64_t seed = 0;  ///< of the folds and of the starts
+  std::vector<Index>
+      ranks{};              ///< ranks >= 1 to choose settings for; empty: a ladder that grows while it pays
+  bool simplex = true;      ///< try simplex weights, for ranks 2 .. 8
+  bool with_signed = true;  ///< try signed deviations
+  double smallest_scale = 0.05, largest_scale = 20;  ///< of the prior margin scale q
+
+  /// @throws std::domain_error naming the field
+  void validate() const {
+    constexpr const char* where = "SelectionOptions";
+    if (folds < 2) detail::raise_value(where, "folds", folds, "at least 2");
+    for (const Index rank : ranks)
+      if (rank < 1) detail::raise_value(where, "ranks", rank, "at least 1");
+    if (!simplex && !with_signed) detail::raise_value(where, "weight maps", "none", "at least one");
+    detail::check_positive(where, "smallest_scale", smallest_scale);
+    if (!(largest_scale >= smallest_scale))
+      detail::raise_value(where, "largest_scale", largest_scale, "at least smallest_scale");
+  }
+};
+
+/// The settings that cross-validation prefers for one rank.
+struct RankChoice {
+  Candidate candidate;
+  double log_loss = 0;            ///< held-out, nats a comparison
+  ScoreDifference against_first;  ///< minus that of rank 1; below 0 is better
+};
+
+/// The outcome: settings for each rank, and the rank to use.
+struct Selection {
+  std::vector<RankChoice> ranks;  ///< ascending by rank
+  Index selected = 1;             ///< the rank to use
+  Index candidates = 0;           ///< scored
+  Index passes = 0;               ///< readings of a fold, all in all
+  bool stopped = false;           ///< the observer ended it early; what was scored counts
+
+  /// @throws std::invalid_argument when the rank was not among the candidates
+  [[nodiscard]] const RankChoice& at(Index rank) const {
+    for (const RankChoice& choice : ranks)
+      if (choice.candidate.rank == rank) return choice;
+    detail::raise_shape("Selection::at", "rank", rank, "a rank that was scored");
+  }
+};
+
+namespace detail {
+
+/// Walks settings towards lower held-out log loss, with every result kept.
+template <class Store, class Loss, class E, Real Scalar, class Observer>
+class Selector {
+ public:
+  using Validation = CrossValidation<Store, Loss, E, Scalar>;
+  using Result = typename Validation::Result;
+
+  Selector(Validation& validation, const SelectionOptions& options, Observer& observer)
+      : validation_(validation), options_(options), observer_(observer) {}
+
+  struct Scored {
+    Candidate candidate;
+    Result result;
+    double loss = std::numeric_limits<double>::infinity();
+  };
+
+  [[nodiscard]] bool stopped() const noexcept { return stopped_; }
+  [[nodiscard]] Index candidates() const noexcept { return candidates_; }
+
+  [[nodiscard]] Scored score(const Candidate& candidate, const typename Validation::Bases* starts) {
+    Scored out{candidate, {}, std::numeric_limits<double>::infinity()};
+    if (stopped_) return out;
+    if (observer_(candidate)) stopped_ = true;
+    if (stopped_) return out;
+    out.result = validation_(candidate, starts, [] { return false; });
+    out.loss = out.result.score.mean();
+    if (std::isnan(out.loss)) out.loss = std::numeric_limits<double>::infinity();
+    ++candidates_;
+    return out;
+  }
+
+  /// Multiplies a scale by `factor` one way and the other while the loss falls.
+  template <class Scale>
+  void walk(Scored& best, double factor, const Scale& scaled, int most = 12) {
+    for (const double direction : {1 / factor, factor}) {
+      bool moved = false;
+      for (int step = 0; step < most; ++step) {
+        const Candidate next = scaled(best.candidate, direction);
+        if (next.scale.first < options_.smallest_scale || next.scale.others < options_.smallest_scale ||
+            next.scale.first > options_.largest_scale || next.scale.others > options_.largest_scale)
+          break;
+        Scored tried = score(next, &best.result.bases);
+        if (!(tried.loss < best.loss)) break;
+        best = std::move(tried);
+        moved = true;
+      }
+      if (moved) break;
+    }
+  }
+
+ private:
+  Validation& validation_;
+  const SelectionOptions& options_;
+  Observer& observer_;
+  Index candidates_ = 0;
+  bool stopped_ = false;
+};
+
+}  // namespace detail
+
+/// Chooses rank, weight map and prior margin scales by cross-validated log loss on seen users' training
+/// comparisons:
+/// 1. rank 1 (Bradley-Terry): its q, by factors of 2, then of sqrt 2;
+/// 2. the largest rank, signed: q of the deviations by factors of 1.5, where too large a q is easiest to see,
+/// then q of
+///    the first column by factors of 2;
+/// 3. the other ranks downwards, each starting from the one above, their q by factors of 1.5; without a list
+/// of ranks,
+///    upwards from there while it pays, up to min(d, users);
+/// 4. simplex weights for ranks 2 to 8, started from the signed fit, their q by factors of 2; they need to
+/// beat signed
+///    deviations by one standard error of the paired difference by user;
+/// 5. the selected rank has the lowest loss, and is 1 unless that beats rank 1 by more than one such standard
+/// error.
+/// @param observer  bool(const Candidate&), called before each candidate; true ends the search
+/// @throws std::invalid_argument, std::domain_error as the parts do   @cost a few dozen fits on each fold
+template <class Store, class Loss, class E, Real Scalar, class Observer>
+[[nodiscard]] Selection select_settings(CrossValidation<Store, Loss, E, Scalar>& validation, Index dimension,
+                                        Index users, const SelectionOptions& options, Observer&& observer) {
+  options.validate();
+  detail::Selector<Store, Loss, E, Scalar, std::remove_reference_t<Observer>> selector(validation, options,
+                                                                                       observer);
+  using Scored = typename decltype(selector)::Scored;
+  const Index limit = std::min(dimension, users);
+  std::vector<Index> ranks = options.ranks;
+  const bool ladder = ranks.empty();
+  if (ladder) ranks = {1, 2, 3, 4, 5, 6, 8, 12, 17};
+  std::sort(ranks.begin(), ranks.end());
+  ranks.erase(std::unique(ranks.begin(), ranks.end()), ranks.end());
+  if (ladder)
+    ranks.erase(std::remove_if(ranks.begin(), ranks.end(), [&](Index rank) { return rank > limit; }),
+                ranks.end());
+  for (const Index rank : ranks)
+    if (rank > limit)
+      detail::raise_shape("select_settings", "rank", rank,
+                          "at most min(d, users) = " + detail::to_text(limit));
+
+  constexpr auto both = [](Candidate candidate, double factor) {
+    candidate.scale.first *= factor;
+    candidate.scale.others *= factor;
+    return candidate;
+  };
+  constexpr auto first = [](Candidate candidate, double factor) {
+    candidate.scale.first *= factor;
+    return candidate;
+  };
+  constexpr auto others = [](Candidate candidate, double factor) {
+    candidate.scale.others *= factor;
+    return candidate;
+  };
+
+  Selection selection;
+  std::map<Index, Scored> best;
+  const double middle = std::clamp(0.8, options.smallest_scale, options.largest_scale);
+  Scored base = selector.score({1, WeightMapKind::signed_deviations, {middle, middle}}, nullptr);
+  selector.walk(base, 2, both);
+  selector.walk(base, std::sqrt(2.0), both, 1);
+
+  std::vector<Index> above(std::upper_bound(ranks.begin(), ranks.end(), 1), ranks.end());
+  if (!above.empty()) {
+    const auto signed_at = [&](Index rank, const MarginScale& scale, const Scored* from) {
+      typename CrossValidation<Store, Loss, E, Scalar>::Bases starts;
+      if (from != nullptr && !from->result.bases.empty())
+        for (const auto& V : from->result.bases)
+          starts.push_back(detail::leading_deviations(V, validation.prepared().spectrum, rank));
+      return selector.score({rank, WeightMapKind::signed_deviations, scale},
+                            starts.empty() ? nullptr : &starts);
+    };
+    Scored top = signed_at(above.back(), base.candidate.scale, nullptr);
+    selector.walk(top, 1.5, others);
+    selector.walk(top, 2, first);
+    const Scored* from = &top;
+    std::map<Index, Scored> by_rank;
+    by_rank.emplace(above.back(), std::move(top));
+    from = &by_rank.at(above.back());
+    for (auto rank = std::next(above.rbegin()); rank != above.rend(); ++rank) {
+      Scored scored = signed_at(*rank, from->candidate.scale, from);
+      selector.walk(scored, 1.5, others, 3);
+      from = &by_rank.emplace(*rank, std::move(scored)).first->second;
+    }
+    // Upwards while it pays.
+    while (ladder && !selector.stopped()) {
+      const auto& largest = *by_rank.rbegin();
+      const bool pays = by_rank.size() < 2 || largest.second.loss < std::prev(by_rank.end(), 2)->second.loss;
+      const Index next = std::min(limit, largest.first + largest.first / 2);
+      if (!pays || next <= largest.first) break;
+      Scored scored = signed_at(next, largest.second.candidate.scale, nullptr);
+      selector.walk(scored, 1.5, others, 1);
+      by_rank.emplace(next, std::move(scored));
+    }
+    if (options.simplex) {
+      // Near the best signed rank first; away from it only while the loss falls.
+      for (auto& [rank, scored] : by_rank) {
+        if (rank > 8 || scored.result.bases.empty()) continue;
+        typename CrossValidation<Store, Loss, E, Scalar>::Bases starts;
+        for (std::size_t f = 0; f < scored.result.bases.size(); ++f)
+          starts.push_back(detail::simplex_vertices(scored.result.bases[f], scored.result.parameters[f]));
+        const double q = std::min(2 * scored.candidate.scale.others, options.largest_scale);
+        Scored simplex = selector.score({rank, WeightMapKind::simplex, {q, q}}, &starts);
+        selector.walk(simplex, 2, both, 3);
+        if (!std::isfinite(simplex.loss)) continue;
+        const ScoreDifference difference = simplex.result.score - scored.result.score;
+        if (!options.with_signed || difference.mean < -difference.standard_error) scored = std::move(simplex);
+      }
+    }
+    best = std::move(by_rank);
+  }
+  if (std::find(ranks.begin(), ranks.end(), Index{1}) != ranks.end() || best.empty())
+    best.emplace(1, std::move(base));
+
+  selection.candidates = selector.candidates();
+  selection.passes = validation.passes();
+  selection.stopped = selector.stopped();
+  const Scored* chosen = nullptr;
+  for (auto& [rank, scored] : best) {
+    if (!std::isfinite(scored.loss)) continue;
+    const auto one = best.find(1);
+    const Scored& reference = one != best.end() ? one->second : base;
+    selection.ranks.push_back({scored.candidate, scored.loss, scored.result.score - reference.result.score});
+    if (chosen == nullptr || scored.loss < chosen->loss) chosen = &scored;
+  }
+  if (chosen == nullptr) {
+    selection.selected = ranks.front();
+    return selection;
+  }
+  selection.selected = chosen->candidate.rank;
+  if (const auto one = best.find(1); one != best.end() && selection.selected > 1) {
+    const ScoreDifference gain = chosen->result.score - one->second.result.score;
+    if (!(gain.mean < -gain.standard_error)) selection.selected = 1;
+  }
+  return selection;
+}
+
+}  // namespace lore
