@@ -70,10 +70,11 @@ class LabelNoise {
     const auto flip = static_cast<Scalar>(flip_);
     const Scalar e = std::exp(-std::abs(margin));
     const Scalar large = Scalar(1) / (Scalar(1) + e), small = e / (Scalar(1) + e);
-    const Scalar p = margin >= 0 ? large : small;             // sigma(t)
-    const Scalar q = margin >= 0 ? small : large;             // sigma(-t)
-    const Scalar noisy = flip + (Scalar(1) - 2 * flip) * p;   // P(recorded as chosen)
-    const Scalar reach = flip > 0 ? (Scalar(1) - 2 * flip) * p / noisy : Scalar(1);  // share of it that is not noise
+    const Scalar p = margin >= 0 ? large : small;            // sigma(t)
+    const Scalar q = margin >= 0 ? small : large;            // sigma(-t)
+    const Scalar noisy = flip + (Scalar(1) - 2 * flip) * p;  // P(recorded as chosen)
+    const Scalar reach =
+        flip > 0 ? (Scalar(1) - 2 * flip) * p / noisy : Scalar(1);  // share of it that is not noise
     const Scalar slope = -reach * q;
     const Scalar value = flip > 0 ? -std::log(noisy) : softplus(-margin);
     return {value, slope, slope * slope - reach * q * (q - p)};
@@ -83,4 +84,22 @@ class LabelNoise {
   double flip_;
 };
 
+namespace detail {
+
+/// Loss terms of many margins at once; a loss may offer `array(t, value, slope, curvature)` with vector code.
+template <class Loss, class T, class Out>
+void evaluate_losses(const Loss& loss, const T& t, Out&& value, Out&& slope, Out&& curvature) {
+  if constexpr (requires { loss.array(t, value, slope, curvature); }) {
+    loss.array(t, value, slope, curvature);
+  } else {
+    for (Index j = 0; j < t.size(); ++j) {
+      const LossTerms<typename T::Scalar> terms = loss(t(j));
+      value(j) = terms.value;
+      slope(j) = terms.slope;
+      curvature(j) = terms.curvature;
+    }
+  }
+}
+
+}  // namespace detail
 }  // namespace lore
