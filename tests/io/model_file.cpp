@@ -182,7 +182,7 @@ TEST_CASE("what a model file may not say is refused, with the place") {
   CHECK(has(with(basis[3], std::numeric_limits<float>::infinity()), "'basis'(3, 0): got inf"));
   CHECK(has(with(logits[0], std::numeric_limits<float>::quiet_NaN()), "'logits'(0, 0): got nan"));
   CHECK(has(with(mean[1], std::numeric_limits<float>::quiet_NaN()), "mean(1, 0): got nan"));
-  CHECK(has(with(covariance[1], 0.5F), "covariance: got a skew matrix"));
+  CHECK(has(with(covariance[1], 0.5F), "covariance: got a matrix"));
   CHECK(has(with(user[1], std::int64_t{0}), "tensor 'user': got user 0 twice"));
   CHECK(has(with(user[1], std::int64_t{-3}), "tensor 'user': got -3"));
   CHECK(has(with(rows, Index{1}), "tensor 'basis': got the shape [1, 10]"));

@@ -173,8 +173,8 @@ TEST_CASE("the table can be stored in half precision, unless a value is too larg
   large(2, 1) = 1e5F;
   preferences.features = std::make_shared<const Features>(
       Features::pairs(FeatureMatrix::own(large), {0, 1, 2, 3, 0}, {1, 2, 3, 0, 2}));
-  const std::string message = io_message(
-      [&] { lore::write_preferences(folder / "p", preferences, {.storage = Storage::f16, .metadata = {}}); });
+  const std::string message =
+      io_message([&] { lore::write_preferences(folder / "p", preferences, {.storage = Storage::f16}); });
   CAPTURE(message);
   CHECK(has(message, "tensor 'embeddings', row 1, column 2: got 1"));
   CHECK(has(message, "store it as BF16"));
@@ -190,9 +190,8 @@ TEST_CASE("invalid preferences are not written") {
   preferences = indexed_preferences();
   preferences.group.clear();
   CHECK_THROWS_AS(lore::write_preferences(folder / "p", preferences), std::invalid_argument);
-  CHECK_THROWS_AS(
-      lore::write_preferences(folder / "p", indexed_preferences(), {.storage = Storage::f64, .metadata = {}}),
-      std::domain_error);
+  CHECK_THROWS_AS(lore::write_preferences(folder / "p", indexed_preferences(), {.storage = Storage::f64}),
+                  std::domain_error);
   CHECK(folder.names().empty());
 }
 

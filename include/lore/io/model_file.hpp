@@ -149,7 +149,7 @@ void write_model(const std::filesystem::path& path, const RewardModel<Scalar, D,
   } else {
     const Matrix<float> deviations = detail::read_f32(file, "deviations", count, columns - 1);
     model.parameters = Matrix<float>::Ones(columns, count);
-    model.parameters.bottomRows(columns - 1) = deviations;
+    if (deviations.size() > 0) model.parameters.bottomRows(columns - 1) = deviations;
   }
   file.require_dtype("prior_mean", Dtype::f32);
   file.require_shape("prior_mean", {columns});

@@ -38,9 +38,9 @@ struct PreferenceReadOptions {
 
 struct PreferenceWriteOptions {
   /// How to store the vectors; by default as they are, f64 as f32.
-  std::optional<Storage> storage;
+  std::optional<Storage> storage = std::nullopt;
   /// Further metadata, such as a seed or how the data were prepared; readers of the format ignore them.
-  std::map<std::string, std::string> metadata;
+  std::map<std::string, std::string> metadata = {};
 };
 
 namespace detail {
