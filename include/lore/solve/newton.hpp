@@ -8,9 +8,6 @@
 #include <type_traits>
 #include <utility>
 
-#include <Eigen/Cholesky>
-#include <Eigen/Eigenvalues>
-
 #include "lore/solve/problem.hpp"
 
 namespace lore {
@@ -68,47 +65,126 @@ struct [[nodiscard]] NewtonMinimum {
 
 namespace detail {
 
+/// Overwrites the lower triangle of A with L, A = L L'. @return false, A then being spoilt, unless every
+/// pivot is positive beyond rounding
+template <class M>
+[[nodiscard]] bool cholesky_in_place(M& A) noexcept {
+  using Scalar = typename M::Scalar;
+  const Index n = A.rows();
+  const Scalar rounding = static_cast<Scalar>(n) * std::numeric_limits<Scalar>::epsilon();
+  for (Index j = 0; j < n; ++j) {
+    const Scalar before = A(j, j);
+    Scalar pivot = before;
+    for (Index k = 0; k < j; ++k) pivot -= A(j, k) * A(j, k);
+    if (!(pivot > rounding * before)) return false;
+    const Scalar root = std::sqrt(pivot);
+    A(j, j) = root;
+    for (Index i = j + 1; i < n; ++i) {
+      Scalar sum = A(i, j);
+      for (Index k = 0; k < j; ++k) sum -= A(i, k) * A(j, k);
+      A(i, j) = sum / root;
+    }
+  }
+  return true;
+}
+
+/// x = (L L')^-1 x for the factor that `cholesky_in_place` left.
+template <class M, Point P>
+void cholesky_solve(const M& L, P& x) noexcept {
+  const Index n = L.rows();
+  for (Index i = 0; i < n; ++i) {
+    for (Index k = 0; k < i; ++k) x[i] -= L(i, k) * x[k];
+    x[i] /= L(i, i);
+  }
+  for (Index i = n; i-- > 0;) {
+    for (Index k = i + 1; k < n; ++k) x[i] -= L(k, i) * x[k];
+    x[i] /= L(i, i);
+  }
+}
+
+/// Eigenvalues of the symmetric A on its diagonal, eigenvectors in the columns of Q, by cyclic Jacobi
+/// rotations: short, accurate and free of allocation, for the sizes met here. @ref Golub & Van Loan 2013,
+/// section 8.5
+template <class M>
+void jacobi_eigen(M& A, M& Q) noexcept {
+  using Scalar = typename M::Scalar;
+  const Index n = A.rows();
+  Q.setIdentity();
+  const Scalar small = std::numeric_limits<Scalar>::epsilon() * A.cwiseAbs().maxCoeff();
+  for (int sweep = 0; sweep < 60; ++sweep) {
+    bool rotated = false;
+    for (Index p = 0; p < n; ++p)
+      for (Index q = p + 1; q < n; ++q) {
+        if (!(std::abs(A(p, q)) > Scalar(0.1) * small)) continue;
+        rotated = true;
+        const Scalar theta = (A(q, q) - A(p, p)) / (Scalar(2) * A(p, q));
+        const Scalar t = std::copysign(Scalar(1), theta) / (std::abs(theta) + std::hypot(theta, Scalar(1)));
+        const Scalar c = Scalar(1) / std::hypot(t, Scalar(1)), s = t * c;
+        for (Index k = 0; k < n; ++k) {
+          const Scalar left = A(k, p), right = A(k, q);
+          A(k, p) = c * left - s * right;
+          A(k, q) = s * left + c * right;
+        }
+        for (Index k = 0; k < n; ++k) {
+          const Scalar up = A(p, k), down = A(q, k);
+          A(p, k) = c * up - s * down;
+          A(q, k) = s * up + c * down;
+          const Scalar left = Q(k, p), right = Q(k, q);
+          Q(k, p) = c * left - s * right;
+          Q(k, q) = s * left + c * right;
+        }
+        A(p, q) = A(q, p) = Scalar(0);
+      }
+    if (!rotated) return;
+  }
+}
+
 /// A step against the gradient through the quadratic model of f, and what that model says.
 template <Point P>
 struct NewtonStep {
   P step;
-  P lowest_direction;     ///< eigenvector of `lowest`; set where `saddle`
-  double slope = 0;       ///< g'step: minus the squared Newton decrement, unless the step was cut
-  double lowest = 0;      ///< smallest eigenvalue; set where `modified`
-  bool modified = false;  ///< the Hessian has no Cholesky factorisation
-  bool saddle = false;    ///< an eigenvalue is negative beyond rounding
+  P lowest_direction;      ///< eigenvector of `lowest`; set where `saddle`
+  HessianOf<P> factor, Q;  ///< working space
+  double slope = 0;        ///< g'step: minus the squared Newton decrement, unless the step was cut
+  double lowest = 0;       ///< smallest eigenvalue; set where `modified`
+  bool modified = false;   ///< the Hessian has no Cholesky factorisation
+  bool saddle = false;     ///< an eigenvalue is negative beyond rounding
 
   /// @param reach  the longest step
   void find(const P& gradient, const HessianOf<P>& hessian, double reach) {
     using Scalar = typename P::Scalar;
     modified = saddle = false;
-    if constexpr (P::RowsAtCompileTime != 0) {
-      const Eigen::LLT<HessianOf<P>> cholesky(hessian);
-      if (cholesky.info() == Eigen::Success) {
-        step = -gradient;
-        cholesky.solveInPlace(step);
-        slope = dot(gradient, step);
-      }
-      if (cholesky.info() != Eigen::Success || !(slope <= 0) || !std::isfinite(slope)) {
-        modified = true;
-        const Eigen::SelfAdjointEigenSolver<HessianOf<P>> eigen(hessian);
-        const auto& lambda = eigen.eigenvalues();
-        const auto& Q = eigen.eigenvectors();
-        const double largest = static_cast<double>(lambda.cwiseAbs().maxCoeff());
-        const double root = std::sqrt(static_cast<double>(std::numeric_limits<Scalar>::epsilon()));
-        const double floor = std::max(root * largest, norm(gradient) / reach);
-        step.setZero();
-        for (Index k = 0; k < lambda.size() && floor > 0; ++k) {
-          const double bounded = std::max(std::abs(static_cast<double>(lambda[k])), floor);
-          step -= static_cast<Scalar>(static_cast<double>(Q.col(k).dot(gradient)) / bounded) * Q.col(k);
-        }
-        lowest = static_cast<double>(lambda[0]);
-        saddle = lowest < -root * largest;
-        if (saddle) lowest_direction = Q.col(0);
-      }
-      if (const double length = norm(step); length > reach) step *= static_cast<Scalar>(reach / length);
+    step = -gradient;
+    factor = hessian;
+    bool definite = cholesky_in_place(factor);
+    if (definite) {
+      cholesky_solve(factor, step);
       slope = dot(gradient, step);
+      definite = slope <= 0 && std::isfinite(slope);
     }
+    if (!definite) {
+      modified = true;
+      factor = hessian;
+      jacobi_eigen(factor, Q);
+      Index worst = 0;
+      double largest = 0;
+      for (Index k = 0; k < factor.rows(); ++k) {
+        largest = std::max(largest, std::abs(static_cast<double>(factor(k, k))));
+        if (factor(k, k) < factor(worst, worst)) worst = k;
+      }
+      const double root = std::sqrt(static_cast<double>(std::numeric_limits<Scalar>::epsilon()));
+      const double floor = std::max(root * largest, norm(gradient) / reach);
+      step.setZero();
+      for (Index k = 0; k < factor.rows() && floor > 0; ++k) {
+        const double bounded = std::max(std::abs(static_cast<double>(factor(k, k))), floor);
+        step -= static_cast<Scalar>(dot(Q.col(k).data(), gradient) / bounded) * Q.col(k);
+      }
+      lowest = static_cast<double>(factor(worst, worst));
+      saddle = lowest < -root * largest;
+      if (saddle) lowest_direction = Q.col(worst);
+    }
+    if (const double length = norm(step); length > reach) step *= static_cast<Scalar>(reach / length);
+    slope = dot(gradient, step);
   }
 };
 
@@ -177,7 +253,8 @@ struct Newton {
     if (!detail::all_finite(at.value, at.gradient, at.hessian)) return at;  // status not_finite
     P trial = at.x, trial_gradient = at.gradient;
     HessianOf<P> trial_hessian = at.hessian;
-    detail::NewtonStep<P> model{.step = at.gradient, .lowest_direction = at.gradient};
+    detail::NewtonStep<P> model{
+        .step = at.gradient, .lowest_direction = at.gradient, .factor = at.hessian, .Q = at.hessian};
     double length = 0;  // of the last step
     for (;;) {
       const SolverProgress progress{at.iterations, at.evaluations, at.value, detail::norm(at.gradient),
@@ -194,7 +271,10 @@ struct Newton {
         return at;
       }
       if (model.modified) ++at.modified;
-      double curvature = 0, slack = noise;
+      // Where what is promised drowns in rounding, values may rise by as much and a failed search is the end.
+      const bool drowned = !stationary && -0.5 * model.slope <= 32 * noise;
+      double curvature = 0;
+      const double slack = drowned ? noise : 0;
       if (stationary) {  // along the most negative curvature, first as far as x is long
         model.step = model.lowest_direction * static_cast<Scalar>(std::max(1.0, detail::norm(at.x)));
         model.slope = detail::dot(at.gradient, model.step);
@@ -203,7 +283,6 @@ struct Newton {
           model.slope = -model.slope;
         }
         curvature = model.lowest * detail::dot(model.step, model.step);
-        slack = 0;
       }
       bool moved = false;
       double a = 1;
@@ -228,7 +307,7 @@ struct Newton {
         a = usable && std::isfinite(parabola) ? std::clamp(parabola, 0.1 * a, 0.5 * a) : 0.2 * a;
       }
       if (!moved) {
-        at.status = Status::stalled;
+        at.status = drowned && !model.saddle ? Status::converged : Status::stalled;
         return at;
       }
       ++at.iterations;
