@@ -15,6 +15,14 @@ using lore_test::Approx;
 
 namespace {
 
+/// An engine that only knows its largest word.
+struct Extreme {
+  using result_type = std::uint64_t;
+  static constexpr result_type min() { return 0; }
+  static constexpr result_type max() { return ~result_type(0); }
+  result_type operator()() { return max(); }
+};
+
 /// Largest distance between the empirical distribution of a sample and a distribution function.
 template <class Cdf>
 double kolmogorov_distance(std::vector<double> sample, const Cdf& cdf) {
@@ -106,12 +114,7 @@ TEMPLATE_TEST_CASE("uniform01 fills [0, 1) evenly", "", float, double) {
   CHECK(*std::max_element(sample.begin(), sample.end()) < 1.0);
   CHECK(kolmogorov_distance(sample, [](double u) { return u; }) < kolmogorov_bound(sample.size()));
 
-  struct Extreme {  // an engine that only knows its largest word
-    using result_type = std::uint64_t;
-    static constexpr result_type min() { return 0; }
-    static constexpr result_type max() { return ~result_type(0); }
-    result_type operator()() { return max(); }
-  } extreme;
+  Extreme extreme;
   CHECK(lore::uniform01<TestType>(extreme) < TestType(1));
   CHECK(std::isfinite(lore::normal<TestType>(extreme)));
 }
