@@ -138,7 +138,7 @@ struct GradientDescentFit {
     JointResult<Scalar> result;
     result.trace.reserve(static_cast<std::size_t>(options.iterations));
     result.status = Status::iteration_limit;
-    Users users(*this, comparisons, std::move(parameters));
+    Users<Store> users(*this, comparisons, std::move(parameters));
     AdamState<Matrix<Scalar>> basis_steps(options.adam);
     Matrix<Scalar> gradient(V.rows(), V.cols());
     using Block = typename Pass<Scalar, Store, E>::ScoreBlock;
