@@ -19,7 +19,6 @@ constexpr std::array<const char*, 6> palette{"#0072B2", "#D55E00", "#009E73",
                                              "#CC79A7", "#E69F00", "#56B4E9"};
 constexpr const char* grey = "#666666";
 
-constexpr double width = 800, height = 480;
 constexpr double left = 70, right = 612, top = 66, bottom = 408;
 constexpr double legend_x = 634;
 
