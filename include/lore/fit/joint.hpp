@@ -130,7 +130,8 @@ class ProfiledObjective {
     covariance_.assign(users, prior_.covariance);
   }
 
-  double tolerance = 1e-6;
+  double tolerance = 1e-6;  ///< of a user's fit
+  int max_iterations = 8;   ///< of a user's fit in one pass; the next goes on from there
 
   [[nodiscard]] const CoordinatePrior& prior() const noexcept { return prior_; }
   [[nodiscard]] const std::vector<Vector<double>>& means() const noexcept { return mean_; }
@@ -234,6 +235,7 @@ class ProfiledObjective {
   double fit_user(User& user, Index i, const Scores& Z) {
     const auto& comparisons = pass_.comparisons();
     user.tolerance = tolerance;
+    user.max_iterations = max_iterations;
     user.objective().take(
         Z, comparisons.weight.empty() ? nullptr : comparisons.weight.data() + comparisons.begin(i), prior_);
     const double value = user.fit(prior_, posterior_, mean_[at(i)], covariance_[at(i)]);
@@ -338,7 +340,7 @@ struct JointFit {
     const Index d = comparisons.dimension();
     const Index width = d <= 2 * options.spectrum_width ? d : options.spectrum_width;
     prepared.spectrum = detail::Spectrum<Scalar>::of(
-        pass, width, prepared.mean_square * static_cast<double>(comparisons.size()), seed);
+        pass, width, prepared.mean_square * pass.total_weight(), seed);
     prepared.passes = 3;
     return prepared;
   }
@@ -472,6 +474,7 @@ struct JointFit {
     natural = A;
     whitening.apply(natural);
     objective.tolerance = 1e-10;
+    objective.max_iterations = 50;
     const Matrix<Scalar> Z = pass.scores(natural);
     objective.settle_scores(Z);
     if (estimates_prior && K > 1)

@@ -89,15 +89,9 @@ class UserObjective {
     gradient = pull_;
     gradient.noalias() += y_.leftCols(m_) * slope_.head(m_);
     hessian = prior_->precision;
-    const Index D = degrees();
-    for (Index j = 0; j < m_; ++j) {
-      const double h = exact ? curvature_(j) : std::max(curvature_(j), 0.0);
-      for (Index a = 0; a < D; ++a) {
-        const double ha = h * y_(a, j);
-        for (Index b = 0; b <= a; ++b) hessian(a, b) += ha * y_(b, j);
-      }
-    }
-    hessian.template triangularView<Eigen::StrictlyUpper>() = hessian.transpose();
+    for (Index j = 0; j < m_; ++j)
+      spread_.col(j) = y_.col(j) * (exact ? curvature_(j) : std::max(curvature_(j), 0.0));
+    hessian.noalias() += spread_.leftCols(m_) * y_.leftCols(m_).transpose();
     if (exact) {
       direction_.noalias() = z_.leftCols(m_) * slope_.head(m_);
       bend_.setZero();

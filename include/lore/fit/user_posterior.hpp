@@ -39,7 +39,7 @@ class UserPosterior {
   UserPosterior(Loss loss, Map map, double temperature)
       : objective_(std::move(loss), std::move(map), temperature) {}
 
-  int max_iterations = 25;
+  int max_iterations = 25;  ///< few are enough where the next pass goes on from here
   double tolerance = 1e-6;  ///< on the squared Newton decrement, in nats
 
   [[nodiscard]] UserObjective<Loss, Map>& objective() noexcept { return objective_; }

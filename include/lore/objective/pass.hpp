@@ -57,8 +57,15 @@ class Pass {
     return indexed() ? static_cast<Index>(items_.size()) : comparisons_.size();
   }
 
-  /// Mean of ||x_j||^2 over the comparisons, 0 without any: what prior scales are measured by.
-  /// @cost one reading of the data
+  /// Sum of the comparisons' weights omega; their number where there are none.
+  [[nodiscard]] double total_weight() const {
+    double sum = 0;
+    for (Index p = 0; p < comparisons_.size(); ++p) sum += weight_at(p);
+    return sum;
+  }
+
+  /// Mean of ||x_j||^2 over the comparisons, weighted by omega, 0 without any: what prior scales are measured
+  /// by. Not finite when a feature is not.   @cost one reading of the data
   [[nodiscard]] double mean_square() {
     reserve(1);
     executor_.for_each(static_cast<Index>(chunks_.size()) - 1, [&](Index a) {
@@ -67,11 +74,12 @@ class Pass {
         values_[at(i)] = 0;
         for (Index p = comparisons_.begin(i); p < comparisons_.end(i); ++p) {
           comparisons_.features->load(column_at(p), x.data());
-          values_[at(i)] += static_cast<double>(x.squaredNorm());
+          values_[at(i)] += weight_at(p) * static_cast<double>(x.squaredNorm());
         }
       }
     });
-    return comparisons_.empty() ? 0.0 : total() / static_cast<double>(comparisons_.size());
+    const double sum = total(), weight = total_weight();
+    return weight > 0 ? sum / weight : sum;
   }
 
   /// F = sum_i step(i, ..) and its gradient with respect to V.
@@ -127,6 +135,10 @@ class Pass {
   static std::size_t at(Index i) noexcept { return static_cast<std::size_t>(i); }
 
   [[nodiscard]] bool indexed() const noexcept { return !items_.empty(); }
+
+  [[nodiscard]] double weight_at(Index position) const {
+    return comparisons_.weight.empty() ? 1.0 : static_cast<double>(comparisons_.weight[at(position)]);
+  }
 
   void check_basis(const Matrix<Scalar>& V) const {
     detail::check_size("Pass", "rows of V", V.rows(), comparisons_.dimension());

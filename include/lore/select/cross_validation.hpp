@@ -108,7 +108,7 @@ class CrossValidation {
         .loss = loss_, .weights = {}, .regularizer = scale, .executor = executor_, .options = options_};
     out.solver.options.objective_tolerance = 1e-4;
     out.solver.options.objective_window = 2;
-    out.options.prior_rounds = 4;
+    out.options.prior_rounds = 3;
     return out;
   }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <initializer_list>
 #include <limits>
 #include <map>
 #include <optional>
@@ -96,10 +97,10 @@ class Selector {
     return out;
   }
 
-  /// Multiplies a scale by `factor` one way and the other while the loss falls.
+  /// Multiplies a scale by each factor in turn while the loss falls; the first that helps is the last tried.
   template <class Scale>
-  void walk(Scored& best, double factor, const Scale& scaled, int most = 12) {
-    for (const double direction : {1 / factor, factor}) {
+  void walk(Scored& best, std::initializer_list<double> factors, const Scale& scaled, int most = 12) {
+    for (const double direction : factors) {
       bool moved = false;
       for (int step = 0; step < most; ++step) {
         const Candidate next = scaled(best.candidate, direction);
@@ -134,11 +135,14 @@ class Selector {
 /// 3. the other ranks downwards, each starting from the one above, their q by factors of 1.5; without a list
 /// of ranks,
 ///    upwards from there while it pays, up to min(d, users);
-/// 4. simplex weights for ranks 2 to 8, started from the signed fit, their q by factors of 2; they need to
-/// beat signed
-///    deviations by one standard error of the paired difference by user;
-/// 5. the selected rank has the lowest loss, and is 1 unless that beats rank 1 by more than one such standard
-/// error.
+/// 4. simplex weights at the best rank up to 8, started from the signed fit, their q by factors of 2, and if
+/// that pays
+///    at the other ranks up to 8; they need to beat signed deviations by one standard error of the paired
+///    difference by user;
+/// 5. the rank of lowest loss, or the largest one of the same weight map within half such a standard error of
+/// it, for
+///    what is trained on in a fold is less than all and supports less rank; 1 unless that beats rank 1 by
+///    more than one standard error.
 /// @param observer  bool(const Candidate&), called before each candidate; true ends the search
 /// @throws std::invalid_argument, std::domain_error as the parts do   @cost a few dozen fits on each fold
 template <class Store, class Loss, class E, Real Scalar, class Observer>
@@ -180,8 +184,8 @@ template <class Store, class Loss, class E, Real Scalar, class Observer>
   std::map<Index, Scored> best;
   const double middle = std::clamp(0.8, options.smallest_scale, options.largest_scale);
   Scored base = selector.score({1, WeightMapKind::signed_deviations, {middle, middle}}, nullptr);
-  selector.walk(base, 2, both);
-  selector.walk(base, std::sqrt(2.0), both, 1);
+  selector.walk(base, {0.5, 2}, both);
+  selector.walk(base, {std::sqrt(0.5), std::sqrt(2.0)}, both, 1);
 
   std::vector<Index> above(std::upper_bound(ranks.begin(), ranks.end(), 1), ranks.end());
   if (!above.empty()) {
@@ -194,15 +198,15 @@ template <class Store, class Loss, class E, Real Scalar, class Observer>
                             starts.empty() ? nullptr : &starts);
     };
     Scored top = signed_at(above.back(), base.candidate.scale, nullptr);
-    selector.walk(top, 1.5, others);
-    selector.walk(top, 2, first);
+    selector.walk(top, {1 / 1.5, 1.5}, others);
+    selector.walk(top, {2, 0.5}, first);
     const Scored* from = &top;
     std::map<Index, Scored> by_rank;
     by_rank.emplace(above.back(), std::move(top));
     from = &by_rank.at(above.back());
     for (auto rank = std::next(above.rbegin()); rank != above.rend(); ++rank) {
       Scored scored = signed_at(*rank, from->candidate.scale, from);
-      selector.walk(scored, 1.5, others, 3);
+      selector.walk(scored, {1 / 1.5}, others, 3);
       from = &by_rank.emplace(*rank, std::move(scored)).first->second;
     }
     // Upwards while it pays.
@@ -211,23 +215,41 @@ template <class Store, class Loss, class E, Real Scalar, class Observer>
       const bool pays = by_rank.size() < 2 || largest.second.loss < std::prev(by_rank.end(), 2)->second.loss;
       const Index next = std::min(limit, largest.first + largest.first / 2);
       if (!pays || next <= largest.first) break;
-      Scored scored = signed_at(next, largest.second.candidate.scale, nullptr);
-      selector.walk(scored, 1.5, others, 1);
-      by_rank.emplace(next, std::move(scored));
+      by_rank.emplace(next, signed_at(next, largest.second.candidate.scale, nullptr));
     }
     if (options.simplex) {
-      // Near the best signed rank first; away from it only while the loss falls.
-      for (auto& [rank, scored] : by_rank) {
-        if (rank > 8 || scored.result.bases.empty()) continue;
+      const auto simplex_at = [&](Index rank, const Scored& scored, std::optional<double> q, int most) {
         typename CrossValidation<Store, Loss, E, Scalar>::Bases starts;
         for (std::size_t f = 0; f < scored.result.bases.size(); ++f)
           starts.push_back(detail::simplex_vertices(scored.result.bases[f], scored.result.parameters[f]));
-        const double q = std::min(2 * scored.candidate.scale.others, options.largest_scale);
-        Scored simplex = selector.score({rank, WeightMapKind::simplex, {q, q}}, &starts);
-        selector.walk(simplex, 2, both, 3);
-        if (!std::isfinite(simplex.loss)) continue;
+        const double scale = std::min(q.value_or(2 * scored.candidate.scale.others), options.largest_scale);
+        Scored simplex = selector.score({rank, WeightMapKind::simplex, {scale, scale}}, &starts);
+        selector.walk(simplex, {2, 0.5}, both, most);
+        return simplex;
+      };
+      const auto better = [&](const Scored& simplex, const Scored& scored) {
+        if (!std::isfinite(simplex.loss)) return false;
+        if (!options.with_signed) return true;
         const ScoreDifference difference = simplex.result.score - scored.result.score;
-        if (!options.with_signed || difference.mean < -difference.standard_error) scored = std::move(simplex);
+        return difference.mean < -difference.standard_error;
+      };
+      // At the best signed rank first: where simplex weights do not pay there, they are not tried elsewhere.
+      auto first_tried = by_rank.end();
+      for (auto at = by_rank.begin(); at != by_rank.end() && at->first <= 8; ++at)
+        if (std::isfinite(at->second.loss) &&
+            (first_tried == by_rank.end() || at->second.loss < first_tried->second.loss))
+          first_tried = at;
+      if (first_tried != by_rank.end()) {
+        Scored simplex = simplex_at(first_tried->first, first_tried->second, std::nullopt, 4);
+        if (better(simplex, first_tried->second)) {
+          const double q = simplex.candidate.scale.others;
+          for (auto at = by_rank.begin(); at != by_rank.end() && at->first <= 8; ++at) {
+            if (at == first_tried || !std::isfinite(at->second.loss)) continue;
+            Scored other = simplex_at(at->first, at->second, q, 1);
+            if (better(other, at->second)) at->second = std::move(other);
+          }
+          first_tried->second = std::move(simplex);
+        }
       }
     }
     best = std::move(by_rank);
@@ -250,9 +272,16 @@ template <class Store, class Loss, class E, Real Scalar, class Observer>
     selection.selected = ranks.front();
     return selection;
   }
+  const Scored* lowest = chosen;
+  for (auto& [rank, scored] : best) {
+    if (!std::isfinite(scored.loss) || scored.candidate.weight_map != lowest->candidate.weight_map) continue;
+    const ScoreDifference loss = scored.result.score - lowest->result.score;
+    if (rank > chosen->candidate.rank && lowest->candidate.rank > 1 && loss.mean <= 0.5 * loss.standard_error)
+      chosen = &scored;
+  }
   selection.selected = chosen->candidate.rank;
   if (const auto one = best.find(1); one != best.end() && selection.selected > 1) {
-    const ScoreDifference gain = chosen->result.score - one->second.result.score;
+    const ScoreDifference gain = lowest->result.score - one->second.result.score;
     if (!(gain.mean < -gain.standard_error)) selection.selected = 1;
   }
   return selection;
