@@ -224,7 +224,15 @@ TEMPLATE_TEST_CASE("Scores and the mean square are those of the differences", ""
   for (const auto& features : {dense<float>(data), pairs<Eigen::half>(data), pairs<double>(data)}) {
     lore::Pass<Scalar> pass(by_user(data, features));
     CHECK((pass.scores(V).template cast<double>() - wanted).norm() <= tolerance<Scalar>() * wanted.norm());
-    CHECK(pass.mean_square() == Approx(data.X.colwise().squaredNorm().mean()).epsilon(tolerance<Scalar>()));
+    const lore::Vector<double> omega =
+        Eigen::Map<const lore::Vector<float>>(data.weight.data(), data.X.cols()).cast<double>();
+    CHECK(pass.total_weight() == omega.sum());
+    CHECK(pass.mean_square() ==
+          Approx(data.X.colwise().squaredNorm().dot(omega) / omega.sum()).epsilon(tolerance<Scalar>()));
+    auto equal = by_user(data, features);
+    equal.weight.clear();
+    CHECK(lore::Pass<Scalar>(equal).mean_square() ==
+          Approx(data.X.colwise().squaredNorm().mean()).epsilon(tolerance<Scalar>()));
   }
   // In the order of positions, whatever columns they name.
   auto turned = by_user(data, dense<float>(data));
