@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: MIT
+// Copyright (c) 2026 The lore authors
+#include "lore/fit/few_shot.hpp"
+
+#include <limits>
+#include <stdexcept>
+
+#include <Eigen/LU>
+
+#include "lore/parallel/threads.hpp"
+#include "lore/solve/check_gradient.hpp"
+
+#include "comparisons.hpp"
+#include "lore_catch.hpp"
+
+namespace {
+
+using lore::Index;
+using lore::Posterior;
+using lore_test::Approx;
+using Matrix = lore::Matrix<double>;
+using Vector = lore::Vector<double>;
+using Prior = lore::GaussianPrior<double>;
+template <class Map, class Loss = lore::BradleyTerry>
+using Fit = lore::FewShotFit<Loss, Map, double>;
+
+[[nodiscard]] Matrix random(Index rows, Index cols, std::uint64_t seed, double scale = 1) {
+  lore::Rng rng(seed);
+  Matrix out(rows, cols);
+  lore::fill_normal(rng, out);
+  return out * scale;
+}
+
+/// A prior with a covariance that is not diagonal.
+template <class Map>
+[[nodiscard]] Prior some_prior(Index K, double scale = 1) {
+  const Matrix Q = Map{}.template directions<double, lore::Dynamic>(K);
+  Vector origin(K);
+  Map{}.origin(origin);
+  const Matrix A = random(K - 1, K - 1, 77, 0.4 * scale);
+  const Matrix S = A * A.transpose() + scale * scale * Matrix::Identity(K - 1, K - 1);
+  return {origin + Q * random(K - 1, 1, 78, 0.3), Q * S * Q.transpose()};
+}
+
+/// Negative log posterior of coordinates c, written out: for differences.
+template <class Map>
+[[nodiscard]] double negative_log_posterior(const Prior& prior, const Matrix& Z, const Vector& c) {
+  const Index K = prior.size();
+  const Matrix Q = Map{}.template directions<double, lore::Dynamic>(K);
+  const Vector p = prior.mean + Q * c;
+  Vector w(K);
+  Map{}.weights(p, w);
+  const Vector t = Z.transpose() * w;
+  const Matrix S = Q.transpose() * prior.covariance * Q;
+  double sum = 0.5 * c.dot(S.inverse() * c);
+  for (const double margin : t) sum += std::log1p(std::exp(-std::abs(margin))) + std::max(-margin, 0.0);
+  return sum;
+}
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("Without comparisons a new user is the prior", "", lore::Simplex, lore::Signed) {
+  const Prior prior = some_prior<TestType>(4);
+  Fit<TestType> adapt{lore::Basis<double>(random(6, 4, 1)), prior};
+  for (const Posterior posterior : {Posterior::map, Posterior::variational}) {
+    adapt.posterior = posterior;
+    const auto user = adapt(Matrix(6, 0));
+    CHECK((user.parameters - prior.mean).norm() < 1e-9);
+    CHECK((user.covariance - prior.covariance).norm() < 1e-6);
+    CHECK(user.objective == Approx(0).margin(1e-9));
+    CHECK(user.status == lore::Status::converged);
+    // Comparisons of weight 0 say nothing either.
+    const auto silent = adapt(random(6, 3, 2), {0, 0, 0});
+    CHECK((silent.parameters - prior.mean).norm() < 1e-9);
+  }
+}
+
+TEMPLATE_TEST_CASE("The mode is stationary, and its covariance the inverse Hessian", "", lore::Simplex,
+                   lore::Signed) {
+  const Index K = 4;
+  const Prior prior = some_prior<TestType>(K);
+  const Matrix Q = TestType{}.template directions<double, lore::Dynamic>(K);
+  Fit<TestType> adapt{lore::Basis<double>(random(6, K, 1)), prior};
+  adapt.posterior = Posterior::map;
+  for (const Index shots : {1, 5, 40}) {
+    CAPTURE(shots);
+    const Matrix X = random(6, shots, 3);
+    const Matrix Z = adapt.basis().project_all(X);
+    const auto user = adapt(X);
+    REQUIRE(user.status == lore::Status::converged);
+    CHECK_FALSE(user.indefinite);
+    const Vector c = Q.transpose() * (user.parameters - prior.mean);
+    CHECK(user.objective == Approx(negative_log_posterior<TestType>(prior, Z, c)));
+    // Differences of the objective, written out above.
+    const double h = 1e-3;
+    Matrix hessian(K - 1, K - 1);
+    const auto at = [&](Index a, double da, Index b, double db) {
+      Vector moved = c;
+      moved(a) += da;
+      moved(b) += db;
+      return negative_log_posterior<TestType>(prior, Z, moved);
+    };
+    for (Index a = 0; a < K - 1; ++a) {
+      CHECK((at(a, h, a, 0) - at(a, -h, a, 0)) / (2 * h) == Approx(0).margin(1e-5));
+      for (Index b = 0; b < K - 1; ++b)
+        hessian(a, b) = (at(a, h, b, h) - at(a, h, b, -h) - at(a, -h, b, h) + at(a, -h, b, -h)) / (4 * h * h);
+    }
+    const Matrix covariance = Q.transpose() * user.covariance * Q;
+    CHECK((covariance * hessian - Matrix::Identity(K - 1, K - 1)).norm() < 1e-4);
+    // No spread where the map has no freedom.
+    CHECK(user.covariance.norm() == Approx(covariance.norm()).epsilon(1e-9));
+  }
+}
+
+TEMPLATE_TEST_CASE("Many comparisons outweigh any prior", "", lore::Simplex, lore::Signed) {
+  const Index K = 3, m = 20000;
+  const Matrix B = random(5, K, 4, 1.5);
+  Vector truth(K);
+  TestType{}.origin(truth);
+  truth += TestType{}.template directions<double, lore::Dynamic>(K) * Vector::LinSpaced(K - 1, 0.8, -0.5);
+  Vector w(K);
+  TestType{}.weights(truth, w);
+  lore::Rng rng(5);
+  Matrix X = random(5, m, 6);
+  for (Index j = 0; j < m; ++j)
+    if (!lore::bernoulli(rng, lore::sigmoid(X.col(j).dot(B * w)))) X.col(j) *= -1;
+  Fit<TestType> adapt{lore::Basis<double>(B), some_prior<TestType>(K)};
+  for (const Posterior posterior : {Posterior::map, Posterior::variational}) {
+    adapt.posterior = posterior;
+    const auto user = adapt(X);
+    const Vector spread = user.covariance.diagonal().cwiseMax(0.0).cwiseSqrt();
+    for (Index k = 0; k < K; ++k) CHECK(std::abs(user.parameters(k) - truth(k)) < 4 * spread(k) + 1e-3);
+    CHECK(spread.maxCoeff() < 0.2);
+    CHECK((user.weights - w).norm() < 0.1);
+  }
+}
+
+TEST_CASE("Swapping chosen and rejected mirrors the fit") {
+  // x'(v_0 + D delta) = (-x)'(-v_0 + D (-delta)): the mirrored basis, prior and comparisons mirror delta.
+  const Index K = 4;
+  const Prior prior = some_prior<lore::Signed>(K);
+  Prior mirrored = prior;
+  mirrored.mean.tail(K - 1) *= -1;
+  Matrix V = random(6, K, 1), W = V;
+  W.col(0) *= -1;
+  const Matrix X = random(6, 7, 2);
+  for (const Posterior posterior : {Posterior::map, Posterior::variational}) {
+    Fit<lore::Signed> adapt{lore::Basis<double>(V), prior}, mirror{lore::Basis<double>(W), mirrored};
+    adapt.posterior = mirror.posterior = posterior;
+    const auto a = adapt(X), b = mirror(-X);
+    CHECK((a.parameters.tail(K - 1) + b.parameters.tail(K - 1)).norm() < 1e-6);
+    CHECK((a.covariance - b.covariance).norm() < 1e-6);
+    CHECK(a.objective == Approx(b.objective));
+  }
+}
+
+TEST_CASE("Shifting the prior's logits or permuting columns changes no weight") {
+  const Index K = 3;
+  const Prior prior = some_prior<lore::Simplex>(K);
+  const Matrix V = random(6, K, 1), X = random(6, 9, 2);
+  Prior shifted = prior;
+  shifted.mean.array() += 123;
+  Eigen::PermutationMatrix<Eigen::Dynamic> turn(3);
+  turn.indices() << 2, 0, 1;
+  const Prior turned{turn * prior.mean, turn * prior.covariance * turn.transpose()};
+  for (const Posterior posterior : {Posterior::map, Posterior::variational}) {
+    Fit<lore::Simplex> adapt{lore::Basis<double>(V), prior}, other{lore::Basis<double>(V), shifted},
+        permuted{lore::Basis<double>(Matrix(V * turn.transpose())), turned};
+    adapt.posterior = other.posterior = permuted.posterior = posterior;
+    const auto user = adapt(X);
+    CHECK((other(X).weights - user.weights).norm() < 1e-7);
+    CHECK((permuted(X).weights - turn * user.weights).norm() < 1e-6);
+    CHECK(user.weights.sum() == Approx(1));
+  }
+}
+
+TEST_CASE("A simplex posterior that is not convex still gives a finite answer and a status") {
+  // Large scores that contradict each other under a wide prior.
+  lore::Rng rng(3);
+  for (int round = 0; round < 40; ++round) {
+    Prior wide = some_prior<lore::Simplex>(3, 30);
+    const Matrix Z = random(3, 6, static_cast<std::uint64_t>(100 + round), 40);
+    Fit<lore::Simplex> adapt{lore::Basis<double>(Matrix::Identity(3, 3)), wide};
+    for (const Posterior posterior : {Posterior::map, Posterior::variational}) {
+      adapt.posterior = posterior;
+      const auto user = adapt.from_scores(Z);
+      CHECK(user.weights.allFinite());
+      CHECK(user.covariance.allFinite());
+      CHECK(std::isfinite(user.objective));
+      CHECK(user.status != lore::Status::not_finite);
+      CHECK(user.covariance.diagonal().minCoeff() > -1e-6);
+      if (posterior == Posterior::map) {
+        // No worse than staying at the prior mean.
+        CHECK(user.objective <= negative_log_posterior<lore::Simplex>(wide, Z, Vector::Zero(2)) + 1e-9);
+      }
+    }
+  }
+}
+
+TEST_CASE("Label noise makes careless answers matter less to a user") {
+  const Index K = 2;
+  const Prior prior = some_prior<lore::Signed>(K);
+  const lore::Basis<double> basis(random(4, K, 1));
+  Matrix Z = Matrix::Zero(2, 5);
+  Z.row(1) << 3, 3, 3, 3, -30;  // four answers for delta > 0, one slip far against it
+  const Fit<lore::Signed> plain{basis, prior};
+  const Fit<lore::Signed, lore::LabelNoise> robust{basis, prior, 1, lore::LabelNoise(0.1)};
+  CHECK(plain.from_scores(Z).parameters(1) < 0.1);
+  CHECK(robust.from_scores(Z).parameters(1) > 0.3);
+}
+
+TEST_CASE("All users of a partition are fitted as each alone, with the same bits for any number of threads") {
+  auto people = lore_test::population<double>(6, 3, 150, 4, 1);
+  people.comparisons.weight.assign(600, 1.0F);
+  people.comparisons.weight[5] = 3;
+  const Fit<lore::Simplex> adapt{lore::Basis<double>(people.B), some_prior<lore::Simplex>(3)};
+  const auto serial = adapt.all(people.comparisons, lore::Threads(1));
+  const auto parallel = adapt.all(people.comparisons, lore::Threads(3));
+  REQUIRE(serial.size() == 150);
+  for (std::size_t i = 0; i < 150; ++i) {
+    CHECK(parallel[i].parameters == serial[i].parameters);
+    CHECK(parallel[i].covariance == serial[i].covariance);
+  }
+  const auto alone = adapt(people.X.middleCols(4, 4), {1, 3, 1, 1});
+  CHECK((alone.parameters - serial[1].parameters).norm() < 1e-9);
+}
+
+TEST_CASE("Rank 1 and fixed sizes work as dynamic ones") {
+  const lore::Basis<double> one(random(5, 1, 1));
+  const Prior point{Vector::Zero(1), Matrix::Zero(1, 1)};
+  const auto user = Fit<lore::Simplex>{one, point}(random(5, 3, 2));
+  CHECK(user.weights(0) == 1);
+  CHECK(user.status == lore::Status::converged);
+  const Prior prior = some_prior<lore::Signed>(3);
+  const Matrix V = random(5, 3, 1), X = random(5, 4, 2);
+  const auto dynamic = Fit<lore::Signed>{lore::Basis<double>(V), prior}(X);
+  const lore::Basis<double, 5, 3> basis{lore::Matrix<double, 5, 3>(V)};
+  const lore::GaussianPrior<double, 3> fixed_prior{prior.mean, prior.covariance};
+  const lore::FewShotFit<lore::BradleyTerry, lore::Signed, double, 5, 3> adapt{basis, fixed_prior};
+  CHECK((adapt(X).parameters - dynamic.parameters).norm() < 1e-12);
+}
+
+TEST_CASE("A few-shot fit refuses what it cannot use") {
+  const lore::Basis<double> basis(random(5, 3, 1));
+  const Prior prior = some_prior<lore::Simplex>(3);
+  CHECK_THROWS_AS((Fit<lore::Simplex>{basis, some_prior<lore::Simplex>(2)}), std::invalid_argument);
+  CHECK_THROWS_AS((Fit<lore::Simplex>{basis, prior, 0}), std::domain_error);
+  const Fit<lore::Simplex> adapt{basis, prior};
+  CHECK_THROWS_AS(adapt(random(4, 2, 1)), std::invalid_argument);
+  CHECK_THROWS_AS(adapt(random(5, 2, 1), {1}), std::invalid_argument);
+  CHECK_THROWS_AS(adapt(random(5, 2, 1), {1, -1}), std::domain_error);
+  CHECK_THROWS_AS(adapt(Matrix::Constant(5, 1, std::numeric_limits<double>::quiet_NaN())), std::domain_error);
+  lore::RewardModel<double> model;
+  model.basis = basis;
+  model.prior = prior;
+  model.weight_map = lore::WeightMapKind::signed_deviations;
+  CHECK_THROWS_AS(Fit<lore::Simplex>{model}, std::invalid_argument);
+}
