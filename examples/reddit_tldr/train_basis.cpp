@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: MIT
+// Copyright (c) 2026 The lore authors
+#include "reddit_tldr/training.hpp"
+
+int main(int argc, char** argv) {
+  return lore_examples::train_basis_main(argc, argv, lore_examples::reddit_tldr::training);
+}
