@@ -106,6 +106,12 @@ void PrepareOptions::validate() const {
 void add_prepare_options(CLI::App& app, PrepareOptions& options, std::string_view dataset) {
   options.out = default_data(dataset);
   app.add_option("--out", options.out, "Preference file to write")->capture_default_str();
+  add_choice(app, "--storage", options.storage, storage_names, "How to store the embeddings");
+  app.add_option("--seed", options.seed, "Seed of the split")->capture_default_str();
+  add_encoder_options(app, options);
+}
+
+void add_encoder_options(CLI::App& app, PrepareOptions& options) {
   add_choice(app, "--encoder", options.encoder, encoder_names,
              "hashing (words and surface features; needs no model), file (computed elsewhere) or server (a "
              "running model)");
@@ -120,8 +126,6 @@ void add_prepare_options(CLI::App& app, PrepareOptions& options, std::string_vie
   app.add_option("--reference-head", options.reference_head,
                  "Reward head of the backbone: checkpoint folder, safetensors or npy file");
   app.add_option("--tensor", options.tensor, "Name of the head in the checkpoint")->capture_default_str();
-  add_choice(app, "--storage", options.storage, storage_names, "How to store the embeddings");
-  app.add_option("--seed", options.seed, "Seed of the split")->capture_default_str();
   add_server_options(app, options.server);
 }
 

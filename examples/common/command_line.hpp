@@ -83,6 +83,8 @@ struct FewShotOptions {
 /// Add the options to a program; the struct must outlive `app`. Defaults that depend on the data set
 /// (`out`, `data`) are set from `dataset`.
 void add_prepare_options(CLI::App& app, PrepareOptions& options, std::string_view dataset);
+/// Those of them that say how texts become embeddings and where the reference head is.
+void add_encoder_options(CLI::App& app, PrepareOptions& options);
 void add_train_options(CLI::App& app, TrainOptions& options, std::string_view dataset);
 void add_few_shot_options(CLI::App& app, FewShotOptions& options, std::string_view dataset);
 

@@ -88,27 +88,6 @@ std::string percent(const Figure& figure) {
   return text;
 }
 
-/// Columns as wide as their widest cell; the first one to the left, the others to the right.
-void print_columns(std::ostream& out, const std::vector<std::vector<std::string>>& rows) {
-  std::vector<std::size_t> width(rows.front().size(), 0);
-  for (const auto& row : rows)
-    for (std::size_t c = 0; c < row.size(); ++c) width[c] = std::max(width[c], row[c].size());
-  for (std::size_t r = 0; r < rows.size(); ++r) {
-    std::string line;
-    for (std::size_t c = 0; c < rows[r].size(); ++c) {
-      const std::string space(width[c] - rows[r][c].size(), ' ');
-      line += (c == 0 ? rows[r][c] + space : "  " + space + rows[r][c]);
-    }
-    line.erase(line.find_last_not_of(' ') + 1);
-    out << line << '\n';
-    if (r == 0) {
-      std::size_t total = 0;
-      for (const std::size_t w : width) total += w;
-      out << std::string(total + 2 * (width.size() - 1), '-') << '\n';
-    }
-  }
-}
-
 std::string rank_name(Index rank) {
   if (rank == 0) return "0 reference";
   if (rank == 1) return "1 Bradley-Terry";
@@ -141,6 +120,26 @@ constexpr std::array<std::pair<const char*, Figure RankResult::*>, 4> figures{
      {"unseen_test", &RankResult::unseen_test}}};
 
 }  // namespace
+
+void print_columns(std::ostream& out, const std::vector<std::vector<std::string>>& rows) {
+  std::vector<std::size_t> width(rows.front().size(), 0);
+  for (const auto& row : rows)
+    for (std::size_t c = 0; c < row.size(); ++c) width[c] = std::max(width[c], row[c].size());
+  for (std::size_t r = 0; r < rows.size(); ++r) {
+    std::string line;
+    for (std::size_t c = 0; c < rows[r].size(); ++c) {
+      const std::string space(width[c] - rows[r][c].size(), ' ');
+      line += (c == 0 ? rows[r][c] + space : "  " + space + rows[r][c]);
+    }
+    line.erase(line.find_last_not_of(' ') + 1);
+    out << line << '\n';
+    if (r == 0) {
+      std::size_t total = 0;
+      for (const std::size_t w : width) total += w;
+      out << std::string(total + 2 * (width.size() - 1), '-') << '\n';
+    }
+  }
+}
 
 Figure no_figure(std::string reason) {
   Figure figure;

@@ -108,6 +108,10 @@ void write_csv(const std::filesystem::path& path, const FewShotCurve& curve);
 void print_table(std::ostream& out, const Results& results);
 void print_table(std::ostream& out, const FewShotCurve& curve);
 
+/// A table: columns as wide as their widest cell, the first one to the left, the others to the right, a rule
+/// below the first row. @param rows  at least one, all of one length
+void print_columns(std::ostream& out, const std::vector<std::vector<std::string>>& rows);
+
 /// Replaces `path` by `content` as a whole: a reader sees the old file or the new one, and no half-written
 /// one stays behind. @throws lore::io_error with the reason
 void write_text(const std::filesystem::path& path, const std::string& content);
