@@ -20,12 +20,12 @@ namespace lore {
 
 /// What selection may choose from, and how.
 struct SelectionOptions {
-  Index folds = 5;         ///< >= 2
-  std::uint64_t seed = 0;  ///< of the folds and of the starts
-  std::vector<Index>
-      ranks{};              ///< ranks >= 1 to choose settings for; empty: a ladder that grows while it pays
-  bool simplex = true;      ///< try simplex weights, for ranks 2 .. 8
-  bool with_signed = true;  ///< try signed deviations
+  Index folds = 5;             ///< >= 2
+  std::uint64_t seed = 0;      ///< of the folds and of the starts
+  std::vector<Index> ranks{};  ///< ranks >= 1 to choose settings for; empty: a ladder up to 17
+  bool grow = true;            ///< go on above the largest of `ranks` while it pays
+  bool simplex = true;         ///< try simplex weights, for ranks 2 .. 8
+  bool with_signed = true;     ///< try signed deviations
   double smallest_scale = 0.05, largest_scale = 20;  ///< of the prior margin scale q
 
   /// @throws std::domain_error naming the field
