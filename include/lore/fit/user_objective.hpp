@@ -50,7 +50,8 @@ class UserObjective {
 
   /// Takes a user: Z (K x m) scores, omega m weights or nullptr for 1. The prior is kept by address.
   template <class Scores>
-  void take(const Eigen::MatrixBase<Scores>& Z, const float* omega, const CoordinatePrior& prior) {
+  [[gnu::noinline]] void take(const Eigen::MatrixBase<Scores>& Z, const float* omega,
+                              const CoordinatePrior& prior) {
     const Index K = Z.rows(), D = prior.degrees();
     prior_ = &prior;
     omega_ = omega;
@@ -62,7 +63,7 @@ class UserObjective {
   [[nodiscard]] Index degrees() const noexcept { return prior_->degrees(); }
 
   /// f(c); leaves weights, margins, slopes and curvatures behind. C: nullptr for the plain posterior.
-  double value(const Vector<double>& c, const Matrix<double>* C) {
+  [[gnu::noinline]] double value(const Vector<double>& c, const Matrix<double>* C) {
     place(c);
     if (C != nullptr && degrees() > 0) {
       spread_.leftCols(m_).noalias() = *C * y_.leftCols(m_);
@@ -85,7 +86,7 @@ class UserObjective {
 
   /// Gradient and Hessian at the last value(); `exact` adds the curvature of the weight map and keeps concave
   /// losses.
-  void derivatives(Vector<double>& gradient, Matrix<double>& hessian, bool exact) {
+  [[gnu::noinline]] void derivatives(Vector<double>& gradient, Matrix<double>& hessian, bool exact) {
     gradient = pull_;
     gradient.noalias() += y_.leftCols(m_) * slope_.head(m_);
     hessian = prior_->precision;
@@ -123,7 +124,7 @@ class UserObjective {
 
   /// dF/dz_j of the averaged loss as columns of G (K x m): slope_j w + curvature_j (dw/dc) C y_j.
   template <class Out>
-  void score_gradient(const Matrix<double>& C, Out& G) {
+  [[gnu::noinline]] void score_gradient(const Matrix<double>& C, Out& G) {
     using Scalar = typename Out::Scalar;
     if (degrees() > 0) {
       spread_.leftCols(m_).noalias() = C * y_.leftCols(m_);
@@ -137,7 +138,7 @@ class UserObjective {
   }
 
  private:
-  void place(const Vector<double>& c) {
+  [[gnu::noinline]] void place(const Vector<double>& c) {
     const Index D = degrees();
     p_ = prior_->origin;
     if (D > 0) p_.noalias() += prior_->Q * c;
@@ -151,13 +152,14 @@ class UserObjective {
     if (D > 0) y_.leftCols(m_).noalias() = jacobian_.transpose() * z_.leftCols(m_);
   }
 
-  double sum(const Vector<double>& c, bool averaged) {
+  [[gnu::noinline]] double sum(const Vector<double>& c, bool averaged) {
     if (!averaged) {
       evaluate_loss(loss_, t_.head(m_), value_.head(m_), slope_.head(m_), curvature_.head(m_));
     } else {
       value_.head(m_).setZero();
       slope_.head(m_).setZero();
       curvature_.head(m_).setZero();
+      tilt_.head(m_).setZero();
       for (int q = 0; q < hermite_count; ++q) {
         node_.head(m_) = t_.head(m_) + hermite_node[q] * deviation_.head(m_);
         evaluate_loss(loss_, node_.head(m_), node_value_.head(m_), node_slope_.head(m_),
@@ -165,7 +167,13 @@ class UserObjective {
         value_.head(m_) += hermite_weight[q] * node_value_.head(m_);
         slope_.head(m_) += hermite_weight[q] * node_slope_.head(m_);
         curvature_.head(m_) += hermite_weight[q] * node_curvature_.head(m_);
+        tilt_.head(m_) += (hermite_weight[q] * hermite_node[q]) * node_slope_.head(m_);
       }
+      // E loss'' as E loss'(t + s x) x / s (Stein's identity): the exact derivative of the value above, with
+      // which gradients agree with values however coarse five nodes are.
+      curvature_.head(m_) =
+          (deviation_.head(m_).array() > 1e-3)
+              .select(tilt_.head(m_).cwiseQuotient(deviation_.head(m_)), curvature_.head(m_));
     }
     if (omega_ != nullptr)
       for (Index j = 0; j < m_; ++j) {
@@ -180,13 +188,13 @@ class UserObjective {
     return value_.head(m_).sum() + 0.5 * offset_.dot(pull_);
   }
 
-  void reserve(Index K, Index D, Index room) {
+  [[gnu::noinline]] void reserve(Index K, Index D, Index room) {
     z_.resize(K, room);
     full_.resize(K, room);
     y_.resize(D, room);
     spread_.resize(D, room);
     for (Vector<double>* list : {&t_, &deviation_, &value_, &slope_, &curvature_, &node_, &node_value_,
-                                 &node_slope_, &node_curvature_})
+                                 &tilt_, &node_slope_, &node_curvature_})
       list->resize(room);
     for (Vector<double>* list : {&p_, &w_, &direction_, &column_}) list->resize(K);
     jacobian_.resize(K, D);
@@ -202,7 +210,8 @@ class UserObjective {
   const float* omega_ = nullptr;
   Index m_ = 0;
   Matrix<double> z_, y_, spread_, full_, jacobian_, bend_;
-  Vector<double> t_, deviation_, value_, slope_, curvature_, node_, node_value_, node_slope_, node_curvature_;
+  Vector<double> t_, deviation_, value_, slope_, curvature_, node_, node_value_, tilt_, node_slope_,
+      node_curvature_;
   Vector<double> p_, w_, direction_, column_, offset_, pull_;
 };
 
