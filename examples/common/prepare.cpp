@@ -133,6 +133,7 @@ int embed_and_write(const RawPreferences& raw, const PrepareOptions& options, st
   preferences.dataset = raw.dataset;
   preferences.encoder = encoder->name();
   lore::PreferenceWriteOptions write;
+  write.metadata = raw.metadata;
   write.metadata["seed"] = std::to_string(options.seed);
   lore::write_preferences(options.out, preferences, write);
   out << "encoder " << preferences.encoder << ": d = " << preferences.dimension() << ", "

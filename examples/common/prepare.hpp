@@ -3,6 +3,7 @@
 #pragma once
 
 #include <iosfwd>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -30,6 +31,7 @@ struct RawPreferences {
   std::vector<lore::Dropped> dropped;
   std::string dataset;
   lore::ShotUnit shot_unit = lore::ShotUnit::comparison;
+  std::map<std::string, std::string> metadata{};  ///< how the data were prepared
 };
 
 /// The encoder that the options ask for. @throws std::exception when it cannot be set up
