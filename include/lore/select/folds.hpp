@@ -40,7 +40,8 @@ template <class Store>
   std::vector<Index> first(at(n)), second;  // folds of the comparison's parts
   const auto deal = [&](Index count, Rng& rng) {
     std::vector<Index> place = permutation(rng, count);
-    for (Index& p : place) p %= folds;
+    const Index start = uniform_index(rng, folds);  // or few comparisons a user would fill the first folds
+    for (Index& p : place) p = (p + start) % folds;
     return place;
   };
   bool items = false;
