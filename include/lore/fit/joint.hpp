@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <mutex>
@@ -61,6 +62,9 @@ struct JointOptions {
     detail::check_positive(where, "max_passes", max_passes);
   }
 };
+
+/// Called as bool(const FitProgress&) once an iteration; an empty one looks away.
+using FitObserver = std::function<bool(const FitProgress&)>;
 
 /// What fits of several ranks, scales and weight maps on the same comparisons share.
 template <Real Scalar>
@@ -319,9 +323,9 @@ struct JointFit {
   /// @throws std::invalid_argument on a rank out of range or no comparisons; std::domain_error on features
   /// that are not
   ///         finite or options out of range
-  template <class Store, class Observer = NoObserver>
+  template <class Store>
   JointResult<Scalar> operator()(const Comparisons<Store>& comparisons, Rank rank, std::uint64_t seed = 0,
-                                 Observer&& observer = {}) const {
+                                 const FitObserver& observer = {}) const {
     Pass<Scalar, Store, E> pass(comparisons, executor);
     return run(pass, prepare(pass, seed), rank, seed, observer);
   }
@@ -339,17 +343,17 @@ struct JointFit {
       detail::raise_value("JointFit", "features", prepared.mean_square, "finite numbers");
     const Index d = comparisons.dimension();
     const Index width = d <= 2 * options.spectrum_width ? d : options.spectrum_width;
-    prepared.spectrum = detail::Spectrum<Scalar>::of(
-        pass, width, prepared.mean_square * pass.total_weight(), seed);
+    prepared.spectrum =
+        detail::Spectrum<Scalar>::of(pass, width, prepared.mean_square * pass.total_weight(), seed);
     prepared.passes = 3;
     return prepared;
   }
 
   /// The fit on a pass and what was prepared for it. @param start  where to begin instead of from scratch, d
   /// x K
-  template <class Store, class Observer>
+  template <class Store>
   JointResult<Scalar> run(Pass<Scalar, Store, E>& pass, const Prepared& prepared, Rank rank,
-                          std::uint64_t seed, Observer&& observer,
+                          std::uint64_t seed, const FitObserver& observer,
                           const Matrix<Scalar>* start = nullptr) const {
     const auto& comparisons = pass.comparisons();
     const Index K = rank.value, d = comparisons.dimension();
@@ -398,8 +402,7 @@ struct JointFit {
   template <class Store>
   [[nodiscard]] Matrix<Scalar> signed_start(Pass<Scalar, Store, E>& pass, const Prepared& prepared, Index K,
                                             std::uint64_t seed, Index& spent) const {
-    NoObserver silent;
-    const auto first = loosely<Signed>(15, 1e-4).run(pass, prepared, Rank{1}, seed, silent);
+    const auto first = loosely<Signed>(15, 1e-4).run(pass, prepared, Rank{1}, seed, {});
     spent += first.passes - prepared.passes + 4;
     const Vector<Scalar> v0 = first.model.basis.matrix().col(0);
     const double precision =
@@ -415,15 +418,14 @@ struct JointFit {
   template <class Store>
   [[nodiscard]] Matrix<Scalar> simplex_start(Pass<Scalar, Store, E>& pass, const Prepared& prepared, Index K,
                                              std::uint64_t seed, Index& spent) const {
-    NoObserver silent;
-    const auto fit = loosely<Signed>(20, 1e-3).run(pass, prepared, Rank{K}, seed, silent);
+    const auto fit = loosely<Signed>(20, 1e-3).run(pass, prepared, Rank{K}, seed, {});
     spent += fit.passes - prepared.passes;
     return detail::simplex_vertices(fit.model.basis.matrix(), fit.model.parameters);
   }
 
-  template <class Store, class Bound, class Observer>
+  template <class Store, class Bound>
   JointResult<Scalar> descend(Pass<Scalar, Store, E>& pass, const Prepared& prepared, const Bound& bound,
-                              Matrix<Scalar> V, Index spent, Observer&& observer) const {
+                              Matrix<Scalar> V, Index spent, const FitObserver& observer) const {
     constexpr bool estimates_prior = std::is_same_v<Map, Simplex>;
     const Index K = V.cols();
     detail::ProfiledObjective<Scalar, Loss, Map, Bound, Store, E> objective(
@@ -439,19 +441,20 @@ struct JointFit {
 
     JointResult<Scalar> result;
     Matrix<Scalar> natural, natural_gradient(V.rows(), K);
-    auto problem = [&](const Matrix<Scalar>& A, Matrix<Scalar>& gradient) {
-      natural = A;
-      whitening.apply(natural);
-      const double value = objective(natural, natural_gradient);
-      gradient = natural_gradient;
-      whitening.apply(gradient);
-      return value;
-    };
+    // One solver serves every weight map and regulariser: a call a pass costs nothing, its code much.
+    const std::function<double(const Matrix<Scalar>&, Matrix<Scalar>&)> problem =
+        [&](const Matrix<Scalar>& at, Matrix<Scalar>& gradient) {
+          natural = at;
+          whitening.apply(natural);
+          const double value = objective(natural, natural_gradient);
+          gradient = natural_gradient;
+          whitening.apply(gradient);
+          return value;
+        };
     bool stopped = false;
-    auto watch = [&](const SolverProgress& progress) {
+    const std::function<bool(const SolverProgress&)> watch = [&](const SolverProgress& progress) {
       if (progress.iteration > 0 || result.trace.empty()) result.trace.push_back(progress.value);
-      if constexpr (!std::is_same_v<std::remove_cvref_t<Observer>, NoObserver>)
-        stopped = observer(FitProgress{K, spent + objective.passes(), progress.value});
+      if (observer) stopped = observer(FitProgress{K, spent + objective.passes(), progress.value});
       return stopped || spent + objective.passes() >= options.max_passes;
     };
     Matrix<Scalar> A = std::move(V);

@@ -17,7 +17,7 @@
 namespace lore::detail {
 
 /// Columns of Y made orthonormal by Cholesky in double, twice. Y may be close to rank deficient.
-[[nodiscard]] inline Matrix<double> orthonormalised(Matrix<double> Y) {
+[[nodiscard, gnu::noinline]] inline Matrix<double> orthonormalised(Matrix<double> Y) {
   for (int round = 0; round < 2; ++round) {
     for (Index k = 0; k < Y.cols(); ++k) {
       const double norm = Y.col(k).norm();
@@ -134,7 +134,8 @@ class Whitening {
   }
 
  private:
-  void multiply(Matrix<Scalar>& M, const Matrix<Scalar>& factor, const Vector<Scalar>& rest) const {
+  [[gnu::noinline]] void multiply(Matrix<Scalar>& M, const Matrix<Scalar>& factor,
+                                  const Vector<Scalar>& rest) const {
     const Matrix<Scalar> inner = (spectrum_->vectors.transpose() * M).cwiseProduct(factor);
     for (Index k = 0; k < M.cols(); ++k) M.col(k) *= rest(k);
     M.noalias() += spectrum_->vectors * inner;

@@ -22,10 +22,11 @@ namespace lore::detail {
 /// data with columns + 8.
 /// @return d x columns
 template <class Loss, Real Scalar, class Store, class E>
-[[nodiscard]] Matrix<Scalar> residual_directions(Pass<Scalar, Store, E>& pass,
-                                                 const Spectrum<Scalar>& spectrum, const Loss& loss,
-                                                 const Vector<Scalar>& v0, Index columns, double precision,
-                                                 double temperature, std::uint64_t seed) {
+[[nodiscard, gnu::noinline]] Matrix<Scalar> residual_directions(Pass<Scalar, Store, E>& pass,
+                                                                const Spectrum<Scalar>& spectrum,
+                                                                const Loss& loss, const Vector<Scalar>& v0,
+                                                                Index columns, double precision,
+                                                                double temperature, std::uint64_t seed) {
   using Block = typename Pass<Scalar, Store, E>::ScoreBlock;
   using Column = typename Pass<Scalar, Store, E>::Column;
   const auto& comparisons = pass.comparisons();
@@ -70,7 +71,8 @@ template <class Loss, Real Scalar, class Store, class E>
 /// Users that span the others best: successive projection on the rows of C (users x D) picks `count` of them
 /// as vertices, moved outwards from the mean by `expand`.   @ref Araujo et al. 2001
 /// @return count x D
-[[nodiscard]] inline Matrix<double> vertices_of(const Matrix<double>& C, Index count, double expand) {
+[[nodiscard, gnu::noinline]] inline Matrix<double> vertices_of(const Matrix<double>& C, Index count,
+                                                               double expand) {
   const Eigen::RowVectorXd mean = C.colwise().mean();
   const Matrix<double> centred = C.rowwise() - mean;
   // One more coordinate lets the first pick be the farthest user and keeps D + 1 picks independent.
@@ -92,7 +94,8 @@ template <class Loss, Real Scalar, class Store, class E>
 /// cloud.
 /// @param V  d x K   @param parameters  K x N, (1, delta) of the users   @return d x K
 template <Real Scalar>
-[[nodiscard]] Matrix<Scalar> simplex_vertices(const Matrix<Scalar>& V, const Matrix<Scalar>& parameters) {
+[[nodiscard, gnu::noinline]] Matrix<Scalar> simplex_vertices(const Matrix<Scalar>& V,
+                                                             const Matrix<Scalar>& parameters) {
   const Index K = V.cols();
   const Matrix<double> deviations = parameters.bottomRows(K - 1).transpose().template cast<double>();
   Matrix<double> corners(K, K);  // column k: (1, delta) at vertex k
@@ -104,8 +107,8 @@ template <Real Scalar>
 /// The `rank` - 1 strongest deviations of a `Signed` basis, by the variance that they give to margins, turned
 /// to principal axes, beside its first column: where a fit of lower rank starts.
 template <Real Scalar>
-[[nodiscard]] Matrix<Scalar> leading_deviations(const Matrix<Scalar>& V, const Spectrum<Scalar>& spectrum,
-                                                Index rank) {
+[[nodiscard, gnu::noinline]] Matrix<Scalar> leading_deviations(const Matrix<Scalar>& V,
+                                                               const Spectrum<Scalar>& spectrum, Index rank) {
   const Matrix<double> B = V.rightCols(V.cols() - 1).template cast<double>();
   const Matrix<double> P = spectrum.vectors.template cast<double>().transpose() * B;
   const Vector<double> above = spectrum.values.array() - spectrum.rest;

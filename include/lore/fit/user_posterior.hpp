@@ -46,7 +46,8 @@ class UserPosterior {
 
   /// Moves (c, C) from a warm start to the optimum of the user that `objective()` has taken.
   /// @return the minimum, in nats   @cost O(m K^2 + K^3) an iteration, one to four from a warm start
-  double fit(const CoordinatePrior& prior, Posterior posterior, Vector<double>& c, Matrix<double>& C) {
+  [[gnu::noinline]] double fit(const CoordinatePrior& prior, Posterior posterior, Vector<double>& c,
+                               Matrix<double>& C) {
     const Index D = prior.degrees();
     const Matrix<double>* spread = posterior == Posterior::variational ? &C : nullptr;
     if (D == 0) return objective_.value(c, spread);

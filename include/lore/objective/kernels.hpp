@@ -111,7 +111,8 @@ template <int J, int B, Real Scalar, class T>
 
 /// Z (rank x m) = V' X, with X given by the addresses of its m columns.
 template <Real Scalar, class T>
-void scores_of_columns(const T* const* x, Index m, Index d, const Scalar* V, Index rank, Scalar* Z) {
+[[gnu::noinline]] void scores_of_columns(const T* const* x, Index m, Index d, const Scalar* V, Index rank,
+                                         Scalar* Z) {
   const auto columns = [&]<int J>(std::integral_constant<int, J>, Index j) {
     Index k = 0;
     for (; k + 4 <= rank; k += 4) dot_block<J, 4>(x + j, d, V + k * d, d, Z + j * rank + k, rank);
@@ -136,7 +137,8 @@ void scores_of_columns(const T* const* x, Index m, Index d, const Scalar* V, Ind
 
 /// G (d x rank) += X C', with X given by the addresses of its m columns and C (rank x m).
 template <Real Scalar, class T>
-void add_outer_products(const T* const* x, Index m, Index d, const Scalar* C, Index rank, Scalar* G) {
+[[gnu::noinline]] void add_outer_products(const T* const* x, Index m, Index d, const Scalar* C, Index rank,
+                                          Scalar* G) {
   const auto columns = [&]<int J>(std::integral_constant<int, J>, Index j) {
     Index k = 0;
     for (; k + 4 <= rank; k += 4) axpy_block<J, 4>(x + j, d, C + j * rank + k, rank, G + k * d, d);

@@ -66,7 +66,7 @@ class Pass {
 
   /// Mean of ||x_j||^2 over the comparisons, weighted by omega, 0 without any: what prior scales are measured
   /// by. Not finite when a feature is not.   @cost one reading of the data
-  [[nodiscard]] double mean_square() {
+  [[gnu::noinline]] [[nodiscard]] double mean_square() {
     reserve(1);
     executor_.for_each(static_cast<Index>(chunks_.size()) - 1, [&](Index a) {
       Vector<Scalar> x(comparisons_.dimension());
@@ -100,7 +100,7 @@ class Pass {
 
   /// Z = V'X, the scores of all comparisons in the order of their positions: K x n.
   /// @cost 2 n d K operations, or 2 items d K + n K on an embedding table
-  [[nodiscard]] Matrix<Scalar> scores(const Matrix<Scalar>& V) {
+  [[gnu::noinline]] [[nodiscard]] Matrix<Scalar> scores(const Matrix<Scalar>& V) {
     check_basis(V);
     const Index rank = V.cols();
     Matrix<Scalar> Z(rank, comparisons_.size());
@@ -156,7 +156,7 @@ class Pass {
   }
 
   /// Workspaces and chunks for this rank. Chunks depend on the data's shape alone, never on the executor.
-  void reserve(Index rank) {
+  [[gnu::noinline]] void reserve(Index rank) {
     if (rank == reserved_rank_) return;
     const Index n = comparisons_.size(), users = comparisons_.users();
     const Index most = indexed() ? 64 : std::clamp<Index>(n / (4 * rank), 1, 64);
@@ -231,7 +231,8 @@ class Pass {
 
   [[nodiscard]] Index column_at(Index position) const { return comparisons_.column[at(position)]; }
 
-  void score_positions(Work& work, Index begin, Index end, const Matrix<Scalar>& V, Scalar* Z) const {
+  [[gnu::noinline]] void score_positions(Work& work, Index begin, Index end, const Matrix<Scalar>& V,
+                                         Scalar* Z) const {
     for_tiles(
         work, begin, end, [&](Index p) { return column_at(p); },
         [&](const auto* x, Index m, Index p) {
@@ -240,7 +241,8 @@ class Pass {
   }
 
   /// G += X C' over positions begin .. end.
-  void add_positions(Work& work, Index begin, Index end, const Scalar* C, Index rank, Scalar* G) const {
+  [[gnu::noinline]] void add_positions(Work& work, Index begin, Index end, const Scalar* C, Index rank,
+                                       Scalar* G) const {
     const Index d = comparisons_.dimension();
     for_tiles(
         work, begin, end, [&](Index p) { return column_at(p); },
@@ -272,7 +274,8 @@ class Pass {
           } else {
             work.direction.setZero();
             add_positions(work, begin, end, g.data(), 1, work.direction.data());
-            work.gradient.noalias() += work.direction * work.weights.transpose();
+            const Scalar* const h = work.direction.data();
+            detail::add_outer_products(&h, 1, V.rows(), work.weights.data(), rank, work.gradient.data());
           }
         } else {
           GradientBlock G(work.slopes.data(), rank, m);
@@ -299,12 +302,18 @@ class Pass {
         if constexpr (rank_one<Step>) {
           Column g(work.slopes.data(), m);
           values_[at(i)] = step(i, Z, g, work.weights);
-          G.noalias() = work.weights * g.transpose();
+          for (Index j = 0; j < m; ++j) G.col(j) = g(j) * work.weights;
         } else {
           values_[at(i)] = step(i, Z, G);
         }
       }
     });
+    add_items(rank);
+    reduce(item_chunks_, gradient);
+  }
+
+  /// Each chunk's share of E Q', Q the sums of the comparisons' slopes by embedding.
+  [[gnu::noinline]] void add_items(Index rank) {
     executor_.for_each(item_chunks_, [&](Index a) {
       Work& work = work_[at(a)];
       const Index begin = vectors() * a / item_chunks_, end = vectors() * (a + 1) / item_chunks_;
@@ -323,14 +332,13 @@ class Pass {
       for_tiles(
           work, begin, end, [&](Index t) { return items_[at(t)]; },
           [&](const auto* x, Index m, Index t) {
-            detail::add_outer_products(x, m, V.rows(), item_slopes_.data() + t * rank, rank,
+            detail::add_outer_products(x, m, comparisons_.dimension(), item_slopes_.data() + t * rank, rank,
                                        work.gradient.data());
           });
     });
-    reduce(item_chunks_, gradient);
   }
 
-  void score_items(const Matrix<Scalar>& V) {
+  [[gnu::noinline]] void score_items(const Matrix<Scalar>& V) {
     executor_.for_each(item_chunks_, [&](Index a) {
       const Index begin = vectors() * a / item_chunks_, end = vectors() * (a + 1) / item_chunks_;
       for_tiles(
@@ -342,7 +350,7 @@ class Pass {
   }
 
   /// gradient = the chunks' shares, added in order.
-  void reduce(Index chunks, Matrix<Scalar>& gradient) {
+  [[gnu::noinline]] void reduce(Index chunks, Matrix<Scalar>& gradient) {
     executor_.for_each(gradient.cols(), [&](Index k) {
       gradient.col(k).setZero();
       for (Index a = 0; a < chunks; ++a) gradient.col(k) += work_[at(a)].gradient.col(k);
@@ -350,7 +358,7 @@ class Pass {
   }
 
   /// The distinct embeddings that the comparisons touch, in table order, and which positions touch each.
-  void index_items() {
+  [[gnu::noinline]] void index_items() {
     const Store& store = *comparisons_.features;
     std::vector<Index> place(at(store.table().count()), -1);
     const Index n = comparisons_.size();

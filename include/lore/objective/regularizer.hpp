@@ -15,7 +15,8 @@ namespace lore {
 ///   regularizer.add(V, strength, G)   adds strength * dR/dV to G and returns strength * R(V)
 /// It may also offer
 ///   regularizer.curvature(k)          the second derivative along column k, which speeds a fit up
-///   regularizer.bound(s, tau)         the regulariser to use where mean ||x||^2 = s and the temperature is tau
+///   regularizer.bound(s, tau)         the regulariser to use where mean ||x||^2 = s and the temperature is
+///   tau
 template <class R, class Scalar>
 concept Regularizer = Real<Scalar> && std::copy_constructible<R> &&
     requires(const R& regularizer, const Matrix<Scalar>& V, Scalar strength, Matrix<Scalar>& G) {
@@ -84,8 +85,9 @@ struct ColumnRidge {
   }
 };
 
-/// A ridge in units of the data: lambda = mean ||x||^2 / (q tau)^2, where the prior margin scale q is the standard
-/// deviation that a typical margin has under the prior. Multiplying all features by a constant changes nothing.
+/// A ridge in units of the data: lambda = mean ||x||^2 / (q tau)^2, where the prior margin scale q is the
+/// standard deviation that a typical margin has under the prior. Multiplying all features by a constant
+/// changes nothing.
 struct MarginScale {
   double first = 1;   ///< q of the first column
   double others = 1;  ///< q of the other columns
