@@ -5,23 +5,20 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <iostream>
 #include <optional>
+#include <ostream>
 #include <stdexcept>
 #include <utility>
-
-#include <CLI/CLI.hpp>
 
 #include "lore/evaluate/few_shot_curve.hpp"
 #include "lore/fit/few_shot_adam.hpp"
 #include "lore/fit/gradient_descent.hpp"
-#include "lore/io/model_file.hpp"
-#include "lore/io/preference_file.hpp"
 #include "lore/parallel/threads.hpp"
 #include "lore/select/default_fit.hpp"
 #include "lore/select/figures.hpp"
 #include "lore/select/folds.hpp"
 
+#include "files.hpp"
 #include "interrupt.hpp"
 #include "plot.hpp"
 #include "progress.hpp"
@@ -253,15 +250,6 @@ class Protocol {
   double selection_seconds_ = 0;
 };
 
-lore::Preferences<> read_data(const std::filesystem::path& path, const TrainingDefaults& defaults) {
-  if (!std::filesystem::exists(path))
-    throw lore::io_error(path.string(),
-                         "no such file; `prepare` writes it, or name another preference file with --data");
-  lore::Preferences<> preferences = lore::read_preferences(path);
-  if (preferences.dataset.empty()) preferences.dataset = defaults.dataset;
-  return preferences;
-}
-
 std::string describe(const lore::Preferences<>& preferences, const std::filesystem::path& path) {
   std::string text = path.string() + ": " + std::to_string(preferences.size()) + " comparisons, " +
                      std::to_string(preferences.users) +
@@ -290,7 +278,7 @@ std::optional<Figure> baseline(Protocol& protocol, const lore::Preferences<>& pr
 }  // namespace
 
 int train_basis(const TrainOptions& options, const TrainingDefaults& defaults, std::ostream& out) {
-  const lore::Preferences<> preferences = read_data(options.data, defaults);
+  const lore::Preferences<> preferences = read_preferences(options.data, defaults.dataset);
   out << describe(preferences, options.data) << '\n';
   Progress progress;
   Protocol protocol(preferences, {options.protocol, options.seed, options.threads, options.iterations,
@@ -338,7 +326,7 @@ int train_basis(const TrainOptions& options, const TrainingDefaults& defaults, s
       const Model model = protocol.fit(rank, result.fit, result.columns_kept, progress);
       if (interrupted()) break;
       protocol.measure(model, result);
-      if (results.selected_rank == rank && !options.model.empty()) lore::write_model(options.model, model);
+      if (results.selected_rank == rank && !options.model.empty()) write_model(options.model, model);
     }
     results.ranks.push_back(std::move(result));
     keep();
@@ -360,7 +348,7 @@ int train_basis(const TrainOptions& options, const TrainingDefaults& defaults, s
 }
 
 int vary_fewshot(const FewShotOptions& options, const TrainingDefaults& defaults, std::ostream& out) {
-  const lore::Preferences<> preferences = read_data(options.data, defaults);
+  const lore::Preferences<> preferences = read_preferences(options.data, defaults.dataset);
   out << describe(preferences, options.data) << '\n';
   Progress progress;
   FewShotCurve curve;
@@ -378,9 +366,8 @@ int vary_fewshot(const FewShotOptions& options, const TrainingDefaults& defaults
   Protocol protocol(preferences, {options.protocol, options.seed, options.threads, iterations, std::nullopt});
   Model model;
   if (!options.model.empty()) {
-    model = lore::read_model(options.model);
-    if (const auto warning = lore::check_compatible(model, preferences))
-      out << "warning: " << *warning << '\n';
+    model = read_model(options.model);
+    if (const auto warning = check_compatible(model, preferences)) out << "warning: " << *warning << '\n';
   } else {
     const Index rank =
         options.rank.value_or(std::min(defaults.curve_rank, std::max<Index>(protocol.largest_rank(), 1)));
@@ -442,20 +429,6 @@ int vary_fewshot(const FewShotOptions& options, const TrainingDefaults& defaults
   announce(out, options.plot, "plot");
   if (!curve.complete) out << "interrupted: finished points are kept\n";
   return 0;
-}
-
-int train_basis_main(int argc, char** argv, const TrainingDefaults& defaults) {
-  CLI::App app(defaults.dataset + ": fit the shared basis for several ranks");
-  TrainOptions options;
-  add_train_options(app, options, defaults.dataset);
-  return run_program(app, argc, argv, [&] { return train_basis(options, defaults, std::cout); });
-}
-
-int vary_fewshot_main(int argc, char** argv, const TrainingDefaults& defaults) {
-  CLI::App app(defaults.dataset + ": accuracy of new users against the number of shots");
-  FewShotOptions options;
-  add_few_shot_options(app, options, defaults.dataset);
-  return run_program(app, argc, argv, [&] { return vary_fewshot(options, defaults, std::cout); });
 }
 
 }  // namespace lore_examples
