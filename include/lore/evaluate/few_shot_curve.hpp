@@ -68,23 +68,21 @@ template <Real Scalar, class Store, Executor E, class Adapt, class Observer>
     point.shots = shots;
     const Index trials = options.first ? 1 : options.trials;
     std::vector<Accuracy> on_train, on_test;
-    if (!pool.comparisons.empty()) {
-      point.users_with_at_least = users_with_at_least(pool.comparisons, shots, preferences.shot_unit);
-      for (Index trial = 0; trial < trials; ++trial) {
-        const Comparisons<Store> subset =
-            options.first ? first_shots(pool.comparisons, shots, preferences.shot_unit)
-                          : sample_shots(pool.comparisons, shots, preferences.shot_unit,
-                                         derive_seed(options.seed, static_cast<std::uint64_t>(trial)));
-        ScoredPartition<Scalar, Store> chosen(subset, pool, place);
-        const auto start = std::chrono::steady_clock::now();
-        const std::vector<UserFit<Scalar>> fits = adapt(chosen.Z, chosen.comparisons, trial);
-        point.seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() /
-                         static_cast<double>(trials);
-        const auto at = [&](Index i) -> Vector<Scalar> { return fits[static_cast<std::size_t>(i)].weights; };
-        const auto weights = weights_by_id(chosen.comparisons.user, at, population);
-        if (!chosen.comparisons.empty()) on_train.push_back(chosen.accuracy_with(weights, "").accuracy);
-        if (!test.comparisons.empty()) on_test.push_back(test.accuracy_with(weights, "").accuracy);
-      }
+    point.users_with_at_least = users_with_at_least(pool.comparisons, shots, preferences.shot_unit);
+    for (Index trial = 0; trial < trials; ++trial) {
+      const Comparisons<Store> subset =
+          options.first ? first_shots(pool.comparisons, shots, preferences.shot_unit)
+                        : sample_shots(pool.comparisons, shots, preferences.shot_unit,
+                                       derive_seed(options.seed, static_cast<std::uint64_t>(trial)));
+      ScoredPartition<Scalar, Store> chosen(subset, pool, place);
+      const auto start = std::chrono::steady_clock::now();
+      const std::vector<UserFit<Scalar>> fits = adapt(chosen.Z, chosen.comparisons, trial);
+      point.seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() /
+                       static_cast<double>(trials);
+      const auto at = [&](Index i) -> Vector<Scalar> { return fits[static_cast<std::size_t>(i)].weights; };
+      const auto weights = weights_by_id(chosen.comparisons.user, at, population);
+      if (!chosen.comparisons.empty()) on_train.push_back(chosen.accuracy_with(weights, "").accuracy);
+      if (!test.comparisons.empty()) on_test.push_back(test.accuracy_with(weights, "").accuracy);
     }
     const auto summarised = [](const std::vector<Accuracy>& over_trials, const char* missing,
                                double* deviation) {

@@ -56,22 +56,27 @@ struct DefaultFit {
     CrossValidation<Store, Loss, E, Scalar> validation(comparisons, selection.folds, selection.seed, loss,
                                                        executor, joint);
     if (validation.folds() == 0) return without_folds(comparisons);
-    return select_settings(validation, comparisons.dimension(), comparisons.users(), selection, observer);
+    Selection out =
+        select_settings(validation, comparisons.dimension(), comparisons.users(), selection, observer);
+    if (!out.ranks.empty()) return out;
+    Selection nothing_scored = without_folds(comparisons);
+    nothing_scored.stopped = out.stopped;
+    return nothing_scored;
   }
 
   /// One cold fit at chosen settings.
-  template <class Store, class Observer = NoObserver>
+  template <class Store>
   [[nodiscard]] JointResult<Scalar> fit(const Comparisons<Store>& comparisons, const Candidate& candidate,
-                                        Observer&& observer = {}) const {
+                                        const FitObserver& observer = {}) const {
     return candidate.weight_map == WeightMapKind::simplex
                ? fit_with<Simplex>(comparisons, candidate, observer)
                : fit_with<Signed>(comparisons, candidate, observer);
   }
 
  private:
-  template <class Map, class Store, class Observer>
+  template <class Map, class Store>
   [[nodiscard]] JointResult<Scalar> fit_with(const Comparisons<Store>& comparisons,
-                                             const Candidate& candidate, Observer& observer) const {
+                                             const Candidate& candidate, const FitObserver& observer) const {
     JointFit<Loss, Map, MarginScale, Lbfgs, E, Scalar> fit{
         .loss = loss, .weights = {}, .regularizer = candidate.scale, .executor = executor, .options = joint};
     JointResult<Scalar> result = fit(comparisons, Rank{candidate.rank}, selection.seed, observer);
@@ -87,7 +92,8 @@ struct DefaultFit {
     return result;
   }
 
-  /// Too little to hold anything out: Bradley-Terry at q = 1, and the settings asked for at the same scale.
+  /// Nothing was held out, for want of comparisons or of time: Bradley-Terry at q = 1, and the settings asked
+  /// for at the same scale.
   template <class Store>
   [[nodiscard]] Selection without_folds(const Comparisons<Store>& comparisons) const {
     Selection out;

@@ -2,8 +2,9 @@
 // Copyright (c) 2026 The lore authors
 #pragma once
 
-#include <algorithm>
+#include <cstddef>
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -66,14 +67,15 @@ struct ScoredPartition {
   }
 };
 
-/// A user's weights by id among fits that are in the order of `ids`; others get `otherwise`.
+/// A user's weights by id: at(place of the id in `ids`), and `otherwise` for those who are not there.
 template <class WeightsAt, class Vector>
 [[nodiscard]] auto weights_by_id(const std::vector<Index>& ids, const WeightsAt& at,
                                  const Vector& otherwise) {
-  return [&ids, &at, &otherwise](Index id) -> Vector {
-    const auto place = std::lower_bound(ids.begin(), ids.end(), id);
-    if (place == ids.end() || *place != id) return otherwise;
-    return at(place - ids.begin());
+  std::unordered_map<Index, Index> place;
+  for (std::size_t i = 0; i < ids.size(); ++i) place.emplace(ids[i], static_cast<Index>(i));
+  return [place = std::move(place), &at, &otherwise](Index id) -> Vector {
+    const auto found = place.find(id);
+    return found == place.end() ? otherwise : at(found->second);
   };
 }
 
