@@ -21,12 +21,29 @@
 
 namespace lore_examples::personal_llm {
 
+/// How generated reward models differ: those of one family share a taste, and each has its own scale.
+struct PlantedModel {
+  int family;
+  double scale;
+  double offset;
+};
+inline constexpr int families = 4;
+inline constexpr std::array<PlantedModel, reward_models.size()> planted_models{{{0, 1.5, -1},
+                                                                                {0, 3, 1},
+                                                                                {1, 2, 2},
+                                                                                {1, 2, 0},
+                                                                                {1, 4, 5},
+                                                                                {1, 2.5, -3},
+                                                                                {2, 2, 1},
+                                                                                {3, 12, 10},
+                                                                                {2, 3, -4},
+                                                                                {2, 1.5, 0}}};
+
 /// Embeddings and scores of the data set's shape without any text, for whoever has no embeddings:
 ///   s_j     proportional to j^-decay, root mean square 1
 ///   e       = s .* (z_prompt + z_response) / sqrt 2, both N(0, I)
-///   B_r     = sqrt(common) b + sqrt(family) b_family(r) + sqrt(own) b_r, coordinates after the first
-///   `strong`
-///           times `weak`, each direction with deviation 1 between the responses of a prompt
+///   B_r     = sqrt(common) b + sqrt(family) b_family(r) + sqrt(own) b_r; coordinates after the first
+///           `strong` are multiplied by `weak`; each with deviation 1 between the responses of a prompt
 ///   score   = offset_r + scale_r (B_r' e + noise N(0, 1)): ten correlated reward models of unequal scales
 ///   v_ref   = reference_gain times the mean direction plus as much of a direction that no model shares
 struct PlantedResponsesOptions {
@@ -77,24 +94,6 @@ struct PlantedResponses {
 
 namespace detail {
 
-/// How the reward models differ: those of one family share a taste, and each has its own scale.
-struct PlantedModel {
-  int family;
-  double scale;
-  double offset;
-};
-inline constexpr int families = 4;
-inline constexpr std::array<PlantedModel, reward_models.size()> planted_models{{{0, 1.5, -1},
-                                                                                {0, 3, 1},
-                                                                                {1, 2, 2},
-                                                                                {1, 2, 0},
-                                                                                {1, 4, 5},
-                                                                                {1, 2.5, -3},
-                                                                                {2, 2, 1},
-                                                                                {3, 12, 10},
-                                                                                {2, 3, -4},
-                                                                                {2, 1.5, 0}}};
-
 /// Scales each column to deviation 1 of its product with the responses' part of the embeddings.
 inline void normalise(lore::Matrix<double>& heads, const lore::Vector<double>& deviation) {
   for (Index r = 0; r < heads.cols(); ++r)
@@ -122,7 +121,7 @@ template <lore::Executor Exec>
 
   // Column 0: what all reward models share; then the families, the models, and what only the reference has.
   lore::Rng rng = lore::make_rng(options.seed, 2);
-  Matrix<double> parts(d, 1 + detail::families + models + 1);
+  Matrix<double> parts(d, 1 + families + models + 1);
   lore::fill_normal(rng, parts);
   if (options.strong < d) parts.bottomRows(d - options.strong) *= options.weak;
   detail::normalise(parts, deviation);
@@ -131,9 +130,8 @@ template <lore::Executor Exec>
   for (Index r = 0; r < models; ++r)
     out.directions.col(r) =
         std::sqrt(options.common) * parts.col(0) +
-        std::sqrt(options.family) *
-            parts.col(1 + detail::planted_models[static_cast<std::size_t>(r)].family) +
-        std::sqrt(1 - options.common - options.family) * parts.col(1 + detail::families + r);
+        std::sqrt(options.family) * parts.col(1 + planted_models[static_cast<std::size_t>(r)].family) +
+        std::sqrt(1 - options.common - options.family) * parts.col(1 + families + r);
   detail::normalise(out.directions, deviation);
   Matrix<double> mean = out.directions.rowwise().mean();
   detail::normalise(mean, deviation);
@@ -157,7 +155,7 @@ template <lore::Executor Exec>
     mine.noalias() = out.directions.transpose() * block;
     for (Index i = 0; i < each; ++i)
       for (Index r = 0; r < models; ++r) {
-        const detail::PlantedModel& model = detail::planted_models[static_cast<std::size_t>(r)];
+        const PlantedModel& model = planted_models[static_cast<std::size_t>(r)];
         mine(r, i) = model.offset + model.scale * (mine(r, i) + options.noise * lore::normal<double>(values));
       }
   });
