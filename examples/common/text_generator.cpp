@@ -117,12 +117,12 @@ double chance(double trait) { return 0.5 + 0.45 * trait; }
 double& at(Traits& traits, Trait trait) { return traits[static_cast<std::size_t>(trait)]; }
 
 /// What kinds of readers like.
-///                                             length  list  formal  excited  caution figures courtesy
+/// Length, list, formality, excitement, caution, figures, courtesy.
 constexpr std::array<Traits, 4> readers{{{0.9, 0.9, 0.0, 0.0, 0.0, 0.6, 0.0},
                                          {-1.0, -0.6, -0.4, 0.0, -0.4, 0.0, -0.7},
                                          {0.0, -0.3, -0.8, 1.0, 0.0, -0.4, 0.8},
                                          {0.2, 0.0, 1.0, -1.0, 0.7, 0.3, 0.0}}};
-constexpr Traits everybody{0.3, 0.1, 0.3, -0.1, -0.15, 0.4, 0.15};
+constexpr Traits everybody{0.2, 0.05, 0.2, -0.05, -0.1, 0.3, 0.1};
 
 }  // namespace
 

@@ -29,11 +29,11 @@ using Json = nlohmann::ordered_json;
 
 struct Options {
   std::filesystem::path folder = ".";
-  Index users = 120;
+  Index users = 160;
   Index brief_users = 12;
   Index silent_users = 6;
   Index dialogues = 8;
-  double strength = 3;
+  double strength = 4;
   std::uint64_t seed = 0;
 };
 
