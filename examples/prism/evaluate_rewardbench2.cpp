@@ -59,13 +59,12 @@ struct Head {
 
 lore::FeatureMatrix embed(const Benchmark& benchmark, const Options& options, const Model& model) {
   const std::unique_ptr<Encoder> encoder = make_encoder(options.prepare);
-  // Before hours of embedding where it can be known, and of use where it cannot.
-  if (!model.encoder.empty() && encoder->name() != model.encoder)
-    std::cerr << "warning: the model was fitted on embeddings of '" << model.encoder << "', these are of '"
-              << encoder->name() << "'\n";
   Progress progress;
   lore::FeatureMatrix table = encoder->encode(benchmark.texts.items(), lore::Storage::f32, progress);
   if (interrupted()) throw std::runtime_error("interrupted; nothing was scored");
+  if (!model.encoder.empty() && encoder->name() != model.encoder)
+    std::cerr << "warning: the model was fitted on embeddings of '" << model.encoder << "', these are of '"
+              << encoder->name() << "'\n";
   if (table.dimension() != model.basis.dimension())
     throw lore::io_error(options.model.string(),
                          "got a basis of dimension " + std::to_string(model.basis.dimension()) + ", wanted " +
