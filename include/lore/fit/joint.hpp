@@ -74,6 +74,14 @@ struct PreparedFeatures {
   Index passes = 0;
 };
 
+/// Early stopping: the basis with the lowest log loss on held-out comparisons of the same users is kept, and
+/// the fit ends when `patience` iterations bring no lower one.
+template <class Store = Features>
+struct Validation {
+  Comparisons<Store> comparisons;  ///< users whose ids are not in training are left out
+  int patience = 5;                ///< iterations, >= 1
+};
+
 /// What a joint fit learned.
 template <Real Scalar>
 struct [[nodiscard]] JointResult {
@@ -263,6 +271,62 @@ class ProfiledObjective {
   Index passes_ = 0;
 };
 
+/// The lowest mean loss on validation comparisons over the iterations of a fit, and the basis that had it.
+template <Real Scalar, class Store, class E>
+class BestOnValidation {
+ public:
+  BestOnValidation(const Validation<Store>* validation, const Comparisons<Store>& training,
+                   const E& executor) {
+    if (validation == nullptr) return;
+    check_positive("Validation", "patience", validation->patience);
+    patience_ = validation->patience;
+    const auto known = [&](Index i) {
+      const Index id = validation->comparisons.user[static_cast<std::size_t>(i)];
+      const auto place = std::lower_bound(training.user.begin(), training.user.end(), id);
+      return place != training.user.end() && *place == id ? place - training.user.begin() : Index{-1};
+    };
+    std::vector<Index> which;
+    for (Index i = 0; i < validation->comparisons.users(); ++i)
+      if (known(i) >= 0) {
+        which.push_back(i);
+        place_.push_back(known(i));
+      }
+    pass_.emplace(validation->comparisons.subset(which), executor);
+    if (pass_->comparisons().empty())
+      raise_shape("Validation", "comparisons of training users", 0, "at least one");
+  }
+
+  [[nodiscard]] const Matrix<Scalar>& basis() const noexcept { return basis_; }
+
+  /// @return whether `patience` calls in a row brought nothing lower
+  template <class Loss>
+  bool worse_for_long(const Matrix<Scalar>& V, const Matrix<Scalar>& weights, const Loss& loss,
+                      double temperature) {
+    const Matrix<Scalar> Z = pass_->scores(V);
+    const auto& comparisons = pass_->comparisons();
+    double sum = 0;
+    for (Index i = 0; i < comparisons.users(); ++i)
+      for (Index j = comparisons.begin(i); j < comparisons.end(i); ++j)
+        sum += loss(static_cast<double>(Z.col(j).dot(weights.col(place_[static_cast<std::size_t>(i)]))) /
+                    temperature)
+                   .value;
+    if (sum < lowest_) {
+      lowest_ = sum;
+      basis_ = V;
+      since_ = 0;
+      return false;
+    }
+    return ++since_ >= patience_;
+  }
+
+ private:
+  std::optional<Pass<Scalar, Store, E>> pass_;
+  std::vector<Index> place_;  ///< in training, of each validation user
+  Matrix<Scalar> basis_;
+  double lowest_ = std::numeric_limits<double>::infinity();
+  int patience_ = 1, since_ = 0;
+};
+
 /// The second derivative of a regulariser along column k where it tells, else a small share of the data's.
 template <class Regularizer>
 [[nodiscard]] double regularizer_curvature(const Regularizer& regularizer, Index k, double fallback) {
@@ -317,17 +381,16 @@ struct JointFit {
   /// @param seed         of the random directions that starts are found with; results depend on it only to
   /// rounding
   /// @param observer     called as bool(const FitProgress&); true stops
-  /// @param validation   comparisons of the same users (same ids, same order): the basis with the best log
-  /// loss on them
-  ///                     is kept, and the fit ends when `patience` iterations bring no better one
+  /// @param validation   for early stopping, or nullptr
   /// @throws std::invalid_argument on a rank out of range or no comparisons; std::domain_error on features
   /// that are not
   ///         finite or options out of range
   template <class Store>
   JointResult<Scalar> operator()(const Comparisons<Store>& comparisons, Rank rank, std::uint64_t seed = 0,
-                                 const FitObserver& observer = {}) const {
+                                 const FitObserver& observer = {},
+                                 const Validation<Store>* validation = nullptr) const {
     Pass<Scalar, Store, E> pass(comparisons, executor);
-    return run(pass, prepare(pass, seed), rank, seed, observer);
+    return run(pass, prepare(pass, seed), rank, seed, observer, nullptr, validation);
   }
 
   using Prepared = PreparedFeatures<Scalar>;
@@ -354,7 +417,8 @@ struct JointFit {
   template <class Store>
   JointResult<Scalar> run(Pass<Scalar, Store, E>& pass, const Prepared& prepared, Rank rank,
                           std::uint64_t seed, const FitObserver& observer,
-                          const Matrix<Scalar>* start = nullptr) const {
+                          const Matrix<Scalar>* start = nullptr,
+                          const Validation<Store>* validation = nullptr) const {
     const auto& comparisons = pass.comparisons();
     const Index K = rank.value, d = comparisons.dimension();
     if (K < 1) detail::raise_shape("JointFit", "rank", K, "at least 1");
@@ -377,7 +441,7 @@ struct JointFit {
     } else {
       V = signed_start(pass, prepared, K, seed, spent);
     }
-    return descend(pass, prepared, bound, std::move(V), spent, observer);
+    return descend(pass, prepared, bound, std::move(V), spent, observer, validation);
   }
 
  private:
@@ -425,7 +489,8 @@ struct JointFit {
 
   template <class Store, class Bound>
   JointResult<Scalar> descend(Pass<Scalar, Store, E>& pass, const Prepared& prepared, const Bound& bound,
-                              Matrix<Scalar> V, Index spent, const FitObserver& observer) const {
+                              Matrix<Scalar> V, Index spent, const FitObserver& observer,
+                              const Validation<Store>* validation) const {
     constexpr bool estimates_prior = std::is_same_v<Map, Simplex>;
     const Index K = V.cols();
     detail::ProfiledObjective<Scalar, Loss, Map, Bound, Store, E> objective(
@@ -452,7 +517,15 @@ struct JointFit {
           return value;
         };
     bool stopped = false;
-    const std::function<bool(const SolverProgress&)> watch = [&](const SolverProgress& progress) {
+    detail::BestOnValidation<Scalar, Store, E> best(validation, pass.comparisons(), executor);
+    using Watch = std::function<bool(const SolverProgress&, const Matrix<Scalar>&)>;
+    const Watch watch = [&](const SolverProgress& progress, const Matrix<Scalar>& at) {
+      if (validation != nullptr) {
+        natural = at;
+        whitening.apply(natural);
+        objective.write(result.model.weights, result.model.parameters);
+        if (best.worse_for_long(natural, result.model.weights, loss, options.temperature)) return true;
+      }
       if (progress.iteration > 0 || result.trace.empty()) result.trace.push_back(progress.value);
       if (observer) stopped = observer(FitProgress{K, spent + objective.passes(), progress.value});
       return stopped || spent + objective.passes() >= options.max_passes;
@@ -476,6 +549,7 @@ struct JointFit {
     if (stopped) result.status = Status::stopped;
     natural = A;
     whitening.apply(natural);
+    if (validation != nullptr && best.basis().size() > 0) natural = best.basis();
     objective.tolerance = 1e-10;
     objective.max_iterations = 50;
     const Matrix<Scalar> Z = pass.scores(natural);

@@ -243,7 +243,7 @@ template <class Store, class Loss, class E, Real Scalar, class Observer>
           const double q = simplex.candidate.scale.others;
           for (auto at = by_rank.begin(); at != by_rank.end() && at->first <= 8; ++at) {
             if (at == first_tried || !std::isfinite(at->second.loss)) continue;
-            Scored other = simplex_at(at->first, at->second, q, 1);
+            Scored other = simplex_at(at->first, at->second, q, 0);
             if (better(other, at->second)) at->second = std::move(other);
           }
           first_tried->second = std::move(simplex);
