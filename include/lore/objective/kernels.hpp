@@ -65,18 +65,25 @@ template <int J, int B, Real Scalar, class T>
   using P = Packet<Scalar>;
   constexpr Index n = lanes<Scalar>;
   P sum[J][B];
+#pragma GCC unroll 4
   for (int j = 0; j < J; ++j)
+#pragma GCC unroll 4
     for (int b = 0; b < B; ++b) sum[j][b] = pset1<P>(Scalar(0));
   Index r = 0;
   for (; r + n <= d; r += n) {
     P v[B];
+#pragma GCC unroll 4
     for (int b = 0; b < B; ++b) v[b] = ploadu<P>(V + b * stride + r);
+#pragma GCC unroll 4
     for (int j = 0; j < J; ++j) {
       const P e = load_packet<Scalar>(x[j] + r);
+#pragma GCC unroll 4
       for (int b = 0; b < B; ++b) sum[j][b] = pmadd(e, v[b], sum[j][b]);
     }
   }
+#pragma GCC unroll 4
   for (int j = 0; j < J; ++j)
+#pragma GCC unroll 4
     for (int b = 0; b < B; ++b) {
       Scalar total = predux(sum[j][b]);
       for (Index q = r; q < d; ++q) total += static_cast<Scalar>(x[j][q]) * V[b * stride + q];
@@ -92,20 +99,27 @@ template <int J, int B, Real Scalar, class T>
   using P = Packet<Scalar>;
   constexpr Index n = lanes<Scalar>;
   P factor[J][B];
+#pragma GCC unroll 4
   for (int j = 0; j < J; ++j)
+#pragma GCC unroll 4
     for (int b = 0; b < B; ++b) factor[j][b] = pset1<P>(c[j * rank + b]);
   Index r = 0;
   for (; r + n <= d; r += n) {
     P e[J];
+#pragma GCC unroll 4
     for (int j = 0; j < J; ++j) e[j] = load_packet<Scalar>(x[j] + r);
+#pragma GCC unroll 4
     for (int b = 0; b < B; ++b) {
       P sum = ploadu<P>(G + b * stride + r);
+#pragma GCC unroll 4
       for (int j = 0; j < J; ++j) sum = pmadd(e[j], factor[j][b], sum);
       pstoreu(G + b * stride + r, sum);
     }
   }
   for (; r < d; ++r)
+#pragma GCC unroll 4
     for (int b = 0; b < B; ++b)
+#pragma GCC unroll 4
       for (int j = 0; j < J; ++j) G[b * stride + r] += c[j * rank + b] * static_cast<Scalar>(x[j][r]);
 }
 

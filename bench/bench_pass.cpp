@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: MIT
+// Copyright (c) 2026 The lore authors
+//
+// One value and gradient of the Bradley-Terry loss with respect to V, against the time that reading the
+// features or multiplying them must take at least (the roofline), measured in the same run with the same
+// threads.
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "lore/core/random.hpp"
+#include "lore/data/features.hpp"
+#include "lore/data/preferences.hpp"
+#include "lore/objective/loss.hpp"
+#include "lore/objective/pass.hpp"
+#include "lore/parallel/threads.hpp"
+
+namespace {
+
+using lore::Index;
+
+/// The shortest of `repeats` runs, in seconds.
+double best_of(int repeats, const std::function<void()>& work) {
+  double best = 1e300;
+  for (int r = 0; r < repeats; ++r) {
+    const auto start = std::chrono::steady_clock::now();
+    work();
+    best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  }
+  return best;
+}
+
+/// Bytes a second that all threads together read of a buffer.
+double read_bandwidth(const void* data, std::size_t bytes, const lore::Threads& executor, int repeats) {
+  const auto* values = static_cast<const std::uint64_t*>(data);
+  const auto count = static_cast<Index>(bytes / sizeof(std::uint64_t));
+  const Index blocks = 64;
+  std::vector<std::uint64_t> sums(static_cast<std::size_t>(blocks));
+  volatile std::uint64_t sink = 0;
+  const double seconds = best_of(repeats, [&] {
+    executor.for_each(blocks, [&](Index b) {
+      const Index begin = count * b / blocks, end = count * (b + 1) / blocks;
+      std::uint64_t lanes[8] = {};
+      Index i = begin;
+      for (; i + 8 <= end; i += 8)
+        for (Index l = 0; l < 8; ++l) lanes[l] += values[i + l];
+      for (; i < end; ++i) lanes[0] += values[i];
+      for (const std::uint64_t lane : lanes) sums[static_cast<std::size_t>(b)] += lane;
+    });
+    for (const std::uint64_t sum : sums) sink = sink + sum;
+  });
+  return static_cast<double>(bytes) / seconds;
+}
+
+/// Multiply-adds (two operations each) a second of independent chains on all threads.
+double multiply_add_peak(const lore::Threads& executor, int repeats) {
+  using P = lore::detail::Packet<float>;
+  constexpr Index rounds = 2'000'000;
+  constexpr int chains = 12;
+  std::vector<float> out(static_cast<std::size_t>(executor.concurrency()));
+  const double seconds = best_of(repeats, [&] {
+    executor.for_each(executor.concurrency(), [&](Index t) {
+      P sum[chains];
+      const P a = Eigen::internal::pset1<P>(0.999F), b = Eigen::internal::pset1<P>(1e-3F);
+      for (int c = 0; c < chains; ++c) sum[c] = Eigen::internal::pset1<P>(static_cast<float>(c));
+      for (Index r = 0; r < rounds; ++r)
+#pragma GCC unroll 12
+        for (int c = 0; c < chains; ++c) sum[c] = Eigen::internal::pmadd(sum[c], a, b);
+      float total = 0;
+      for (int c = 0; c < chains; ++c) total += Eigen::internal::predux(sum[c]);
+      out[static_cast<std::size_t>(t)] = total;
+    });
+  });
+  return 2.0 * chains * static_cast<double>(rounds * lore::detail::lanes<float> * executor.concurrency()) /
+         seconds;
+}
+
+lore::FeatureMatrix random_features(Index d, Index n, lore::Storage storage) {
+  lore::Rng rng = lore::make_rng(1);
+  const auto fill = [&](auto zero) {
+    using T = decltype(zero);
+    Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic> values(d, n);
+    for (Index i = 0; i < values.size(); ++i)
+      values.data()[i] = static_cast<T>(static_cast<float>(lore::uniform01<double>(rng) - 0.5));
+    return lore::FeatureMatrix::own(std::move(values));
+  };
+  if (storage == lore::Storage::bf16) return fill(Eigen::bfloat16(0));
+  if (storage == lore::Storage::f16) return fill(Eigen::half(0));
+  return fill(0.0F);
+}
+
+struct Setting {
+  Index n = 5600, d = 4096, users = 40;
+  bool indexed = false;
+};
+
+lore::Comparisons<> comparisons_of(const Setting& setting, lore::Storage storage) {
+  lore::Comparisons<> out;
+  if (setting.indexed) {
+    std::vector<Index> chosen, rejected;
+    for (Index j = 0; j < setting.n; ++j) {
+      chosen.push_back(2 * j);
+      rejected.push_back(2 * j + 1);
+    }
+    out.features = std::make_shared<const lore::Features>(lore::Features::pairs(
+        random_features(setting.d, 2 * setting.n, storage), std::move(chosen), std::move(rejected)));
+  } else {
+    out.features = std::make_shared<const lore::Features>(
+        lore::Features::differences(random_features(setting.d, setting.n, storage)));
+  }
+  out.offset.push_back(0);
+  for (Index i = 0; i < setting.users; ++i) {
+    out.user.push_back(i);
+    out.offset.push_back(setting.n * (i + 1) / setting.users);
+  }
+  for (Index j = 0; j < setting.n; ++j) out.column.push_back(j);
+  return out;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("One pass (value and gradient) against the machine's roofline");
+  Setting setting;
+  std::vector<Index> ranks{1, 2, 3, 5, 8, 16, 50};
+  std::vector<std::string> storages{"f32", "bf16"};
+  std::vector<int> thread_counts{1, 2};
+  int repeats = 7;
+  std::string json;
+  app.add_option("--n", setting.n, "Comparisons")->check(CLI::PositiveNumber)->capture_default_str();
+  app.add_option("--d", setting.d, "Dimension")->check(CLI::PositiveNumber)->capture_default_str();
+  app.add_option("--users", setting.users, "Users")->check(CLI::PositiveNumber)->capture_default_str();
+  app.add_option("--ranks", ranks, "Ranks")->delimiter(',')->check(CLI::PositiveNumber);
+  app.add_option("--storage", storages, "f32, f16, bf16")
+      ->delimiter(',')
+      ->check(CLI::IsMember({"f32", "f16", "bf16"}));
+  app.add_option("--threads", thread_counts, "Thread counts")->delimiter(',')->check(CLI::PositiveNumber);
+  app.add_option("--repeats", repeats, "Runs, of which the shortest counts")->check(CLI::PositiveNumber);
+  app.add_flag("--indexed", setting.indexed,
+               "An embedding table with index pairs, each embedding in one comparison");
+  app.add_option("--json", json, "Write the rows to this file");
+  CLI11_PARSE(app, argc, argv);
+
+  nlohmann::json report{{"bench", "pass"},
+                        {"compiler", __VERSION__},
+                        {"instructions", Eigen::SimdInstructionSetsInUse()},
+                        {"rows", nlohmann::json::array()}};
+  std::cout << "instructions: " << Eigen::SimdInstructionSetsInUse() << ", compiler: " << __VERSION__ << '\n';
+  for (const std::string& name : storages) {
+    const lore::Storage storage = name == "f32"   ? lore::Storage::f32
+                                  : name == "f16" ? lore::Storage::f16
+                                                  : lore::Storage::bf16;
+    const lore::Comparisons<> comparisons = comparisons_of(setting, storage);
+    const lore::FeatureMatrix& table = comparisons.features->table();
+    const std::size_t bytes =
+        static_cast<std::size_t>(table.dimension() * table.count()) * lore::bytes_of(storage);
+    for (const int count : thread_counts) {
+      const lore::Threads executor(count);
+      const double bandwidth = read_bandwidth(table.data(), bytes, executor, repeats);
+      const double peak = multiply_add_peak(executor, 3);
+      std::cout << '\n'
+                << name << (setting.indexed ? " indexed" : " dense") << ", " << count
+                << " thread(s): " << static_cast<double>(bytes) * 1e-6 << " MB of features, read at "
+                << bandwidth * 1e-9 << " GB/s, peak " << peak * 1e-9
+                << " GFLOP/s\n  rank   pass ms   roofline ms   ratio\n";
+      lore::Pass<float, lore::Features, lore::Threads> pass(comparisons, executor);
+      for (const Index rank : ranks) {
+        lore::Rng rng = lore::make_rng(2);
+        lore::Matrix<float> V(setting.d, rank), gradient;
+        lore::fill_normal(rng, V);
+        V *= 0.01F;
+        lore::Matrix<float> W =
+            lore::Matrix<float>::Constant(rank, setting.users, 1.0F / static_cast<float>(rank));
+        const lore::BradleyTerry loss;
+        using PassType = lore::Pass<float, lore::Features, lore::Threads>;
+        const auto step = [&](Index i, const PassType::ScoreBlock& Z, PassType::Column& g,
+                              lore::Vector<float>& w) {
+          w = W.col(i);
+          double value = 0;
+          for (Index j = 0; j < Z.cols(); ++j) {
+            const lore::LossTerms<float> terms = loss(Z.col(j).dot(w));
+            value += static_cast<double>(terms.value);
+            g(j) = terms.slope;
+          }
+          return value;
+        };
+        pass.value_and_gradient(V, step, gradient);
+        const double seconds = best_of(repeats, [&] { pass.value_and_gradient(V, step, gradient); });
+        const auto n = static_cast<double>(setting.n), d = static_cast<double>(setting.d),
+                   k = static_cast<double>(rank);
+        const double operations =
+            std::min(4 * n * d * k, 4 * n * d + 6 * d * k * static_cast<double>(setting.users));
+        const double roofline = std::max(static_cast<double>(bytes) / bandwidth, operations / peak);
+        std::printf("  %4d  %8.3f      %8.3f   %5.2f\n", static_cast<int>(rank), seconds * 1e3,
+                    roofline * 1e3, seconds / roofline);
+        report["rows"].push_back({{"n", setting.n},
+                                  {"d", setting.d},
+                                  {"rank", rank},
+                                  {"users", setting.users},
+                                  {"storage", name},
+                                  {"store", setting.indexed ? "indexed" : "dense"},
+                                  {"threads", count},
+                                  {"seconds", seconds},
+                                  {"roofline_seconds", roofline},
+                                  {"ratio", seconds / roofline}});
+      }
+    }
+  }
+  if (!json.empty()) {
+    std::ofstream out(json);
+    out << report.dump(1) << '\n';
+    if (!out.flush()) {
+      std::cerr << "error: " << json << ": cannot be written\n";
+      return 1;
+    }
+  }
+  return 0;
+}
