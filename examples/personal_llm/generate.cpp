@@ -31,7 +31,7 @@ struct Options {
   std::filesystem::path folder = ".";
   Index train = 600;
   Index test = 120;
-  double noise = 0.4;
+  double noise = 0.8;
   std::uint64_t seed = 0;
 };
 
@@ -60,7 +60,7 @@ Response scored(Rng& rng, Writing writing, const std::vector<Taste>& tastes, dou
 /// and then all decline alike.
 Json row(Rng& rng, const std::vector<Taste>& tastes, double noise) {
   const Subject subject = draw_subject(rng);
-  Json json{{"prompt", draw_question(rng, subject)}};
+  Json json{{"prompt", draw_story(rng, subject, 2) + " " + draw_question(rng, subject)}};
   const bool all_decline = bernoulli(rng, 0.01);
   std::vector<Response> responses;
   for (std::size_t i = 0; i < response_count; ++i) {
