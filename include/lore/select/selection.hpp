@@ -132,7 +132,7 @@ class Selector {
 /// 2. the largest rank, signed: q of the deviations by factors of 1.5, where too large a q is easiest to see,
 ///    then q of the first column by factors of 2;
 /// 3. the other ranks downwards, each starting from the one above, their q by factors of 1.5; then upwards
-///    while it pays, if `grow`;
+///    by factors of 2 while it pays, if `grow`;
 /// 4. simplex weights at the best rank up to 8, started from the signed fit, their q by factors of 2, and if
 /// that pays
 ///    at the other ranks up to 8; they need to beat signed deviations by one standard error of the paired
@@ -211,7 +211,7 @@ template <class Store, class Loss, class E, Real Scalar, class Observer>
     while (options.grow && !selector.stopped()) {
       const auto& largest = *by_rank.rbegin();
       const bool pays = by_rank.size() < 2 || largest.second.loss < std::prev(by_rank.end(), 2)->second.loss;
-      const Index next = std::min(limit, largest.first + largest.first / 2);
+      const Index next = std::min(limit, 2 * largest.first);
       if (!pays || next <= largest.first) break;
       by_rank.emplace(next, signed_at(next, largest.second.candidate.scale, nullptr));
     }
