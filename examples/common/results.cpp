@@ -219,6 +219,7 @@ void print_table(std::ostream& out, const Results& results) {
       if (!figure.accuracy) {
         std::string words(name);
         std::replace(words.begin(), words.end(), '_', ' ');
+        if (words.starts_with("few ")) words[3] = '-';
         reasons.emplace_back(words + " at rank " + std::to_string(result.rank), figure.reason);
       }
     }
@@ -233,7 +234,7 @@ void print_table(std::ostream& out, const Results& results) {
   if (ties)
     for (const RankResult& result : results.ranks)
       if (result.seen_test.accuracy && result.seen_test.ties > 0)
-        out << "- rank " << result.rank << ": " << format("%.2g", 100 * result.seen_test.ties)
+        out << "- rank " << result.rank << ": " << format("%.3g", 100 * result.seen_test.ties)
             << " % of the seen users' test margins are exactly 0 and count as wrong\n";
   print_reasons(out, std::move(reasons));
 }

@@ -13,6 +13,7 @@
 #include "lore/evaluate/few_shot_curve.hpp"
 #include "lore/fit/few_shot_adam.hpp"
 #include "lore/fit/gradient_descent.hpp"
+#include "lore/io/atomic_file.hpp"
 #include "lore/parallel/threads.hpp"
 #include "lore/select/default_fit.hpp"
 #include "lore/select/figures.hpp"
@@ -84,6 +85,10 @@ class Protocol {
   [[nodiscard]] const lore::Threads& executor() const { return executor_; }
   [[nodiscard]] const Comparisons& train() const { return train_; }
   [[nodiscard]] Index largest_rank() const { return std::min(train_.dimension(), train_.users()); }
+  /// The protocol `regularised` needs a head to hold the columns to.
+  [[nodiscard]] bool can_fit() const {
+    return settings_.name != "regularised" || preferences_.reference_head.has_value();
+  }
   [[nodiscard]] double selection_seconds() const { return selection_seconds_; }
 
   /// Chooses settings for `ranks` (1 and above) and the rank to use. Ranks may be added above the largest.
@@ -121,7 +126,10 @@ class Protocol {
       record.status = "given";
       record.objective = std::nan("");
       columns_kept = 1;
-      return lore::reference_model<float>(*preferences_.reference_head);
+      Model model = lore::reference_model<float>(*preferences_.reference_head);
+      model.dataset = preferences_.dataset;
+      model.encoder = preferences_.encoder;
+      return model;
     }
     const Stopwatch watch;
     auto result = settings_.name == "default" ? fit_default(rank, record, progress)
@@ -205,11 +213,10 @@ class Protocol {
                                          Progress& progress) const {
     if (settings_.name == "paper")
       return run_published(lore::paper_protocol(executor_), comparisons, rank, seed, progress);
-    if (!preferences_.reference_head)
+    if (!can_fit())
       throw std::invalid_argument(
           "--protocol regularised: got a preference file without reference_head, wanted the head that the "
-          "columns are "
-          "held to (prepare --reference-head)");
+          "columns are held to (prepare --reference-head)");
     auto result = run_published(lore::regularised_protocol(settings_.cosine_alpha.value_or(1e4),
                                                            *preferences_.reference_head, executor_),
                                 comparisons, rank, seed, progress);
@@ -258,6 +265,36 @@ std::string describe(const lore::Preferences<>& preferences, const std::filesyst
   return text;
 }
 
+/// Tries the places to write to before the work, so that none is lost to a typing error.
+/// @throws lore::io_error where one cannot be written; std::invalid_argument where a file is named twice
+void check_outputs(std::vector<std::filesystem::path> inputs,
+                   const std::vector<std::filesystem::path>& outputs) {
+  std::error_code ignored;
+  const auto absolute = [&](const std::filesystem::path& path) {
+    return std::filesystem::weakly_canonical(std::filesystem::absolute(path, ignored), ignored);
+  };
+  for (std::filesystem::path& path : inputs) path = absolute(path);
+  for (const std::filesystem::path& path : outputs) {
+    if (path.empty()) continue;
+    const auto status = std::filesystem::status(path, ignored);
+    if (std::filesystem::is_other(status)) continue;  // such as /dev/stdout
+    const lore::AtomicFile probe(path);
+    if (std::find(inputs.begin(), inputs.end(), absolute(path)) != inputs.end())
+      throw std::invalid_argument(path.string() +
+                                  ": got the same file for two purposes, wanted one for each");
+    inputs.push_back(absolute(path));
+  }
+}
+
+void check_rank(const char* option, Index rank, const lore::Preferences<>& preferences,
+                const Protocol& protocol) {
+  if (rank <= protocol.largest_rank()) return;
+  throw std::invalid_argument(
+      std::string(option) + ": got " + std::to_string(rank) + ", wanted at most min(d, seen users) = min(" +
+      std::to_string(preferences.dimension()) + ", " + std::to_string(protocol.train().users()) +
+      ") = " + std::to_string(protocol.largest_rank()));
+}
+
 template <class Report>
 void announce(std::ostream& out, const std::filesystem::path& path, const Report& what) {
   if (!path.empty()) out << what << ": " << path.string() << '\n';
@@ -267,6 +304,7 @@ void announce(std::ostream& out, const std::filesystem::path& path, const Report
 std::optional<Figure> baseline(Protocol& protocol, const lore::Preferences<>& preferences, Index rank,
                                Progress& progress) {
   if (rank == 0 ? !preferences.reference_head.has_value() : protocol.train().empty()) return std::nullopt;
+  if (rank == 1 && !protocol.can_fit()) return std::nullopt;
   if (rank == 1) protocol.choose({1}, false, progress);
   FitRecord record;
   Index columns = 0;
@@ -279,6 +317,7 @@ std::optional<Figure> baseline(Protocol& protocol, const lore::Preferences<>& pr
 
 int train_basis(const TrainOptions& options, const TrainingDefaults& defaults, std::ostream& out) {
   const lore::Preferences<> preferences = read_preferences(options.data, defaults.dataset);
+  check_outputs({options.data}, {options.results, options.model, options.csv, options.plot});
   out << describe(preferences, options.data) << '\n';
   Progress progress;
   Protocol protocol(preferences, {options.protocol, options.seed, options.threads, options.iterations,
@@ -291,11 +330,8 @@ int train_basis(const TrainOptions& options, const TrainingDefaults& defaults, s
     throw std::invalid_argument(options.data.string() +
                                 ": got no training comparisons of seen users (partition 0), wanted "
                                 "some to fit a basis on");
-  for (const Index rank : ranks)
-    if (rank > protocol.largest_rank() && !own_ranks)
-      throw std::invalid_argument(
-          "--ranks: got " + std::to_string(rank) +
-          ", wanted at most min(d, seen users) = " + std::to_string(protocol.largest_rank()));
+  if (!own_ranks)
+    for (const Index rank : ranks) check_rank("--ranks", rank, preferences, protocol);
   ranks.erase(
       std::remove_if(ranks.begin(), ranks.end(), [&](Index rank) { return rank > protocol.largest_rank(); }),
       ranks.end());
@@ -308,10 +344,12 @@ int train_basis(const TrainOptions& options, const TrainingDefaults& defaults, s
   const auto keep = [&] {
     if (!options.results.empty()) write_results(options.results, results);
   };
-  keep();  // an unwritable path shows before the work, not after it
+  keep();
   ranks = protocol.choose(ranks, own_ranks, progress);
   results.selection_seconds = protocol.selection_seconds();
   if (!interrupted()) results.selected_rank = protocol.selected();
+  if (ranks.empty() && reference && preferences.reference_head)
+    results.selected_rank = 0;  // nothing else was asked for
   if (reference) ranks.insert(ranks.begin(), 0);
   for (const Index rank : ranks) {
     if (interrupted()) break;
@@ -343,12 +381,14 @@ int train_basis(const TrainOptions& options, const TrainingDefaults& defaults, s
   announce(out, options.plot, "plot");
   if (results.complete && results.selected_rank)
     announce(out, options.model, "model of rank " + std::to_string(*results.selected_rank));
-  if (!results.complete) out << "interrupted: finished ranks are kept\n";
-  return 0;
+  if (results.complete) return 0;
+  out << "interrupted: finished ranks are kept\n";
+  return interrupted_exit_code;
 }
 
 int vary_fewshot(const FewShotOptions& options, const TrainingDefaults& defaults, std::ostream& out) {
   const lore::Preferences<> preferences = read_preferences(options.data, defaults.dataset);
+  check_outputs({options.data, options.model}, {options.results, options.csv, options.plot});
   out << describe(preferences, options.data) << '\n';
   Progress progress;
   FewShotCurve curve;
@@ -367,6 +407,10 @@ int vary_fewshot(const FewShotOptions& options, const TrainingDefaults& defaults
   Model model;
   if (!options.model.empty()) {
     model = read_model(options.model);
+    if (model.basis.dimension() != preferences.dimension())
+      throw std::invalid_argument(
+          options.model.string() + ": got a model of d = " + std::to_string(model.basis.dimension()) +
+          ", wanted d = " + std::to_string(preferences.dimension()) + " as in " + options.data.string());
     if (const auto warning = check_compatible(model, preferences)) out << "warning: " << *warning << '\n';
   } else {
     const Index rank =
@@ -377,10 +421,7 @@ int vary_fewshot(const FewShotOptions& options, const TrainingDefaults& defaults
     if (rank > 0 && protocol.train().empty())
       throw std::invalid_argument(options.data.string() +
                                   ": got no training comparisons of seen users, wanted some or a --model");
-    if (rank > protocol.largest_rank() && rank > 0)
-      throw std::invalid_argument(
-          "--rank: got " + std::to_string(rank) +
-          ", wanted at most min(d, seen users) = " + std::to_string(protocol.largest_rank()));
+    if (rank > 0) check_rank("--rank", rank, preferences, protocol);
     if (rank > 0) protocol.choose({rank}, false, progress);
     FitRecord record;
     Index columns = 0;
@@ -427,8 +468,9 @@ int vary_fewshot(const FewShotOptions& options, const TrainingDefaults& defaults
   announce(out, options.results, "results");
   announce(out, options.csv, "table");
   announce(out, options.plot, "plot");
-  if (!curve.complete) out << "interrupted: finished points are kept\n";
-  return 0;
+  if (curve.complete) return 0;
+  out << "interrupted: finished points are kept\n";
+  return interrupted_exit_code;
 }
 
 }  // namespace lore_examples

@@ -404,6 +404,9 @@ struct JointFit {
     prepared.mean_square = pass.mean_square();
     if (!std::isfinite(prepared.mean_square))
       detail::raise_value("JointFit", "features", prepared.mean_square, "finite numbers");
+    if (!(prepared.mean_square > 0))
+      detail::raise_value("JointFit", "mean square of the features", prepared.mean_square,
+                          "above 0: a comparison of weight above 0 between two different embeddings");
     const Index d = comparisons.dimension();
     const Index width = d <= 2 * options.spectrum_width ? d : options.spectrum_width;
     prepared.spectrum =
