@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+// Copyright (c) 2026 The lore authors
+#include "lore/fit/predict.hpp"
+
+#include <cmath>
+#include <stdexcept>
+
+#include "lore/core/numerics.hpp"
+#include "lore/core/random.hpp"
+
+#include "lore_catch.hpp"
+
+namespace {
+
+using lore::Index;
+using lore::MarginEstimate;
+using lore_test::Approx;
+using Matrix = lore::Matrix<double>;
+using Vector = lore::Vector<double>;
+
+/// E sigma(t), t ~ N(mean, deviation^2), by the trapezium rule.
+double expected_sigmoid(double mean, double deviation) {
+  double sum = 0;
+  const double h = 1e-3;
+  for (double z = -9; z <= 9; z += h)
+    sum += h * std::exp(-z * z / 2) / std::sqrt(2 * std::acos(-1.0)) * lore::sigmoid(mean + deviation * z);
+  return sum;
+}
+
+}  // namespace
+
+TEST_CASE("A margin under signed weights has the exact mean and deviation") {
+  const Vector z = (Vector(3) << 2, -1, 0.5).finished();
+  const Vector p = (Vector(3) << 1, 0.3, -0.4).finished();
+  Matrix C = Matrix::Zero(3, 3);
+  C.bottomRightCorner(2, 2) << 0.5, 0.1, 0.1, 0.2;
+  const MarginEstimate margin = lore::estimate_margin(lore::Signed{}, z, p, C);
+  CHECK(margin.mean == Approx(2 - 0.3 - 0.2));
+  CHECK(margin.deviation == Approx(std::sqrt(0.5 - 2 * 0.5 * 0.1 + 0.25 * 0.2)));
+  const MarginEstimate cooler = lore::estimate_margin(lore::Signed{}, z, p, C, 4);
+  CHECK(cooler.mean == Approx(margin.mean / 4));
+  CHECK(cooler.deviation == Approx(margin.deviation / 4));
+  CHECK(lore::estimate_margin(lore::Signed{}, z, p, Matrix::Zero(3, 3)).deviation == 0);
+}
+
+TEST_CASE("A margin under simplex weights is as wide as samples of it") {
+  lore::Rng rng(3);
+  const Vector z = (Vector(3) << 3, -2, 1).finished();
+  const Vector p = (Vector(3) << 0.5, -0.2, 0.1).finished();
+  Matrix root(3, 3);
+  root << 0.05, 0, 0, 0.02, 0.04, 0, -0.01, 0.03, 0.06;
+  const MarginEstimate margin = lore::estimate_margin(lore::Simplex{}, z, p, root * root.transpose());
+  const Index draws = 20000;
+  double sum = 0, squares = 0;
+  Vector noise(3), w(3);
+  for (Index s = 0; s < draws; ++s) {
+    lore::fill_normal(rng, noise);
+    lore::Simplex{}.weights(Vector(p + root * noise), w);
+    sum += w.dot(z);
+    squares += w.dot(z) * w.dot(z);
+  }
+  const double mean = sum / static_cast<double>(draws);
+  CHECK(margin.mean == Approx(mean).margin(0.01));
+  CHECK(margin.deviation ==
+        Approx(std::sqrt(squares / static_cast<double>(draws) - mean * mean)).epsilon(0.03));
+  // A shift of all logits means nothing.
+  CHECK(lore::estimate_margin(lore::Simplex{}, z, Vector(p.array() + 7), Matrix::Ones(3, 3)).deviation <
+        1e-7);
+}
+
+TEST_CASE("Uncertainty about the margin pulls the probability towards one half") {
+  const lore::BradleyTerry loss;
+  CHECK(lore::preference_probability(loss, MarginEstimate{1.3, 0}) == Approx(lore::sigmoid(1.3)));
+  double before = lore::sigmoid(2.0);
+  for (const double deviation : {0.5, 1.0, 2.0, 4.0}) {
+    CAPTURE(deviation);
+    const double p = lore::preference_probability(loss, MarginEstimate{2, deviation});
+    CHECK(p < before);
+    CHECK(p > 0.5);
+    if (deviation <= 2) CHECK(p == Approx(expected_sigmoid(2, deviation)).margin(0.003));
+    CHECK(p + lore::preference_probability(loss, MarginEstimate{-2, deviation}) == Approx(1));
+    before = p;
+  }
+}
+
+TEST_CASE("Probabilities stay probabilities at extreme margins") {
+  for (const double mean : {-1e4, -50.0, 0.0, 50.0, 1e4})
+    for (const double deviation : {0.0, 1.0, 1e4}) {
+      CAPTURE(mean, deviation);
+      const double p = lore::preference_probability(lore::BradleyTerry{}, MarginEstimate{mean, deviation});
+      CHECK(p >= 0);
+      CHECK(p <= 1 + 1e-12);
+    }
+  // With label noise nobody is ever surer than the judge is careful.
+  const lore::LabelNoise noise(0.1);
+  CHECK(lore::preference_probability(noise, MarginEstimate{1e4, 0}) == Approx(0.9));
+  CHECK(lore::preference_probability(noise, MarginEstimate{-1e4, 0}) == Approx(0.1));
+}
+
+TEST_CASE("A margin's parts must fit together") {
+  const Vector two = Vector::Ones(2), three = Vector::Ones(3);
+  CHECK_THROWS_AS(lore::estimate_margin(lore::Signed{}, two, three, Matrix::Zero(3, 3)),
+                  std::invalid_argument);
+  CHECK_THROWS_AS(lore::estimate_margin(lore::Signed{}, three, three, Matrix::Zero(2, 2)),
+                  std::invalid_argument);
+}

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: MIT
+// Copyright (c) 2026 The lore authors
+#include "lore/select/default_fit.hpp"
+
+#include <cmath>
+#include <limits>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "lore_catch.hpp"
+#include "support.hpp"
+
+namespace {
+
+using lore::Index;
+using lore_test::Approx;
+
+}  // namespace
+
+TEST_CASE("The default fit does not know the features' unit") {
+  const lore::Preferences<> data = lore_test::people(3, 7);
+  const auto fit = lore_test::default_fit(2);
+  const auto plain = lore_test::run(fit, data.seen_train());
+  const double accuracy = lore_test::accuracy_of_seen(plain.result.model, data.seen_test());
+  for (const float factor : {0.01F, 100.0F}) {
+    CAPTURE(factor);
+    const lore::Preferences<> other = lore_test::scaled(data, factor);
+    const auto [selection, result] = lore_test::run(fit, other.seen_train());
+    CHECK(selection.selected == plain.selection.selected);
+    // Rounding may decide between neighbours that predict alike, but not how well they predict.
+    const lore::RankChoice &mine = selection.at(selection.selected),
+                           &wanted = plain.selection.at(selection.selected);
+    CHECK(mine.candidate.weight_map == wanted.candidate.weight_map);
+    CHECK(mine.log_loss == Approx(wanted.log_loss).epsilon(1e-3));
+    CHECK(lore_test::accuracy_of_seen(result.model, other.seen_test()) == Approx(accuracy).margin(1e-3));
+  }
+}
+
+TEST_CASE("The default fit says what it did, and gives the same model for any number of threads") {
+  const lore::Preferences<> data = lore_test::people(2, 8);
+  const auto one = lore_test::run(lore_test::default_fit(1), data.seen_train());
+  const auto two = lore_test::run(lore_test::default_fit(2), data.seen_train());
+  const lore::RewardModel<float>& model = one.result.model;
+  CHECK(two.result.model.basis.matrix() == model.basis.matrix());
+  CHECK(two.result.model.weights == model.weights);
+  CHECK(two.result.objective == one.result.objective);
+  CHECK_NOTHROW(model.validate());
+  CHECK(model.rank == one.selection.selected);
+  CHECK(model.user == data.seen_train().user);
+  CHECK(model.training.at("seed") == "0");
+  CHECK(model.training.at("posterior") == "variational");
+  const lore::MarginScale& scale = one.selection.at(model.rank).candidate.scale;
+  CHECK(std::stod(model.training.at("margin_scale_others")) == Approx(scale.others));
+  CHECK(model.training.at("status") == lore::name_of(one.result.status));
+}
+
+TEST_CASE("The default fit takes as few people and comparisons as there are") {
+  const auto fit = lore_test::default_fit();
+  for (const std::vector<Index>& counts :
+       {std::vector<Index>{1}, std::vector<Index>{30}, std::vector<Index>{1, 1}, std::vector<Index>{20, 3},
+        std::vector<Index>(40, 1), std::vector<Index>{1, 1, 1, 25}}) {
+    CAPTURE(counts);
+    const lore::Comparisons<> train = lore_test::small(counts, 2).seen_train();
+    const auto [selection, result] = lore_test::run(fit, train);
+    const lore::RewardModel<float>& model = result.model;
+    CHECK_NOTHROW(model.validate());
+    CHECK(model.rank <= train.users());
+    CHECK(model.weights.cols() == train.users());
+    CHECK(model.basis.matrix().norm() > 0);
+  }
+  // One comparison each is still enough to learn what they share.
+  const lore::Preferences<> shared = lore_test::small(std::vector<Index>(200, 1), 3);
+  const auto model = lore_test::run(fit, shared.seen_train()).result.model;
+  const lore::Preferences<> fresh = lore_test::small(std::vector<Index>(200, 30), 4);
+  CHECK(lore_test::accuracy_of_seen(model, fresh.seen_train()) > 0.7);
+}
+
+TEST_CASE("Comparisons that contradict each other teach nothing and break nothing") {
+  // Every comparison is there both ways round.
+  const lore::Preferences<> once = lore_test::small(std::vector<Index>(12, 10), 5);
+  lore::Preferences<> both = once;
+  lore::Matrix<float> X(3, 2 * once.size());
+  for (Index j = 0; j < once.size(); ++j) {
+    once.features->load(j, X.col(2 * j).data());
+    X.col(2 * j + 1) = -X.col(2 * j);
+  }
+  both.user.clear();
+  for (Index j = 0; j < 2 * once.size(); ++j) {
+    both.user.push_back(once.user[static_cast<std::size_t>(j / 2)]);
+    both.group.push_back(j / 2);
+  }
+  both.features = std::make_shared<const lore::Features>(
+      lore::Features::differences(lore::FeatureMatrix::own<float>(std::move(X))));
+  const auto [selection, result] = lore_test::run(lore_test::default_fit(2), both.seen_train());
+  CHECK(selection.at(selection.selected).log_loss == Approx(std::log(2.0)).epsilon(1e-3));
+  CHECK(result.model.basis.matrix().norm() < 0.05);
+}
+
+TEST_CASE("Ranks are also refused where there is nothing to choose by") {
+  auto fit = lore_test::default_fit();
+  fit.selection.ranks = {2};
+  CHECK_THROWS_AS(lore_test::run(fit, lore_test::small({1}, 1).seen_train()), std::invalid_argument);
+  CHECK_THROWS_AS(lore_test::run(fit, lore::Comparisons<>{}), std::invalid_argument);
+  // Vectors that are all zero.
+  CHECK_THROWS_AS(lore_test::run(lore_test::default_fit(),
+                                 lore_test::scaled(lore_test::small({6, 6}, 1), 0).seen_train()),
+                  std::domain_error);
+  CHECK_THROWS_AS(
+      lore_test::run(lore_test::default_fit(),
+                     lore_test::scaled(lore_test::small({6, 6}, 1), std::numeric_limits<float>::infinity())
+                         .seen_train()),
+      std::domain_error);
+}

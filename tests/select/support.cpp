@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: MIT
+// Copyright (c) 2026 The lore authors
+#include "support.hpp"
+
+#include <cstddef>
+#include <utility>
+
+#include "lore/core/random.hpp"
+#include "lore/data/simulate.hpp"
+#include "lore/model/reward_model.hpp"
+
+namespace lore_test {
+
+namespace {
+
+std::size_t at(Index i) { return static_cast<std::size_t>(i); }
+
+}  // namespace
+
+std::unique_ptr<Validation> make_validation(const lore::Comparisons<>& comparisons, Index folds,
+                                            std::uint64_t seed, int threads) {
+  return std::make_unique<Validation>(comparisons, folds, seed, lore::BradleyTerry{}, lore::Threads(threads),
+                                      lore::JointOptions{});
+}
+
+Validation::Result score(Validation& validation, const lore::Candidate& candidate,
+                         const std::function<bool()>& stop) {
+  return validation(candidate, nullptr, [&] { return stop && stop(); });
+}
+
+DefaultFit default_fit(int threads) { return {.executor = lore::Threads(threads)}; }
+
+DefaultFit::Outcome run(const DefaultFit& fit, const lore::Comparisons<>& comparisons,
+                        const std::function<bool(const lore::Candidate&)>& stop) {
+  return fit(comparisons, [&](const lore::Candidate& candidate) { return stop && stop(candidate); });
+}
+
+lore::RewardModel<float> fit_at(const DefaultFit& fit, const lore::Comparisons<>& comparisons,
+                                const lore::Candidate& candidate) {
+  return fit.fit(comparisons, candidate).model;
+}
+
+lore::Preferences<> people(Index rank, std::uint64_t seed, Index dimension) {
+  const lore::PlantedOptions options{.dimension = dimension,
+                                     .rank = rank,
+                                     .margin_deviation = 4,
+                                     .seen_users = 60,
+                                     .seen_train = 80,
+                                     .seen_test = 100,
+                                     .unseen_users = 0,
+                                     .seed = seed};
+  const lore::Preferences<> all = lore::simulate_planted(options).preferences;
+  // Seen users keep 20 to 80 of their training comparisons.
+  lore::Preferences<> out = all;
+  out.user.clear();
+  out.partition.clear();
+  std::vector<Index> kept, used(at(all.users), 0);
+  for (Index j = 0; j < all.size(); ++j) {
+    const Index i = all.user[at(j)];
+    if (all.partition[at(j)] == lore::Partition::seen_train && used[at(i)]++ >= 20 + i * 61 / 60) continue;
+    kept.push_back(j);
+    out.user.push_back(i);
+    out.partition.push_back(all.partition[at(j)]);
+  }
+  lore::Matrix<float> X(all.dimension(), static_cast<Index>(kept.size()));
+  for (std::size_t p = 0; p < kept.size(); ++p)
+    all.features->load(kept[p], X.col(static_cast<Index>(p)).data());
+  out.features = std::make_shared<const lore::Features>(
+      lore::Features::differences(lore::FeatureMatrix::own<float>(std::move(X))));
+  out.validate();
+  return out;
+}
+
+lore::Preferences<> scaled(const lore::Preferences<>& preferences, float factor) {
+  lore::Matrix<float> X(preferences.dimension(), preferences.size());
+  for (Index j = 0; j < preferences.size(); ++j) preferences.features->load(j, X.col(j).data());
+  lore::Preferences<> out = preferences;
+  X *= factor;
+  out.features = std::make_shared<const lore::Features>(
+      lore::Features::differences(lore::FeatureMatrix::own<float>(std::move(X))));
+  return out;
+}
+
+lore::Preferences<> small(const std::vector<Index>& counts, std::uint64_t seed) {
+  lore::Preferences<> out;
+  out.users = static_cast<Index>(counts.size());
+  for (std::size_t i = 0; i < counts.size(); ++i)
+    out.user.insert(out.user.end(), at(counts[i]), static_cast<Index>(i));
+  lore::Rng rng(seed);
+  lore::Matrix<float> X(3, out.size());
+  lore::fill_normal(rng, X);
+  for (Index j = 0; j < X.cols(); ++j)
+    if (!lore::bernoulli(rng, lore::sigmoid(1.5 * static_cast<double>(X(0, j) - X(1, j))))) X.col(j) *= -1;
+  out.features = std::make_shared<const lore::Features>(
+      lore::Features::differences(lore::FeatureMatrix::own<float>(std::move(X))));
+  return out;
+}
+
+double accuracy_of_seen(const lore::RewardModel<float>& model, const lore::Comparisons<>& comparisons) {
+  double sum = 0;
+  lore::Vector<float> x(comparisons.dimension());
+  for (Index i = 0; i < comparisons.users(); ++i) {
+    Index right = 0;
+    for (Index p = comparisons.begin(i); p < comparisons.end(i); ++p) {
+      comparisons.features->load(comparisons.column[at(p)], x.data());
+      right += lore::reward(model.basis, model.weights.col(i), x) > 0 ? 1 : 0;
+    }
+    sum += static_cast<double>(right) / static_cast<double>(comparisons.count(i));
+  }
+  return sum / static_cast<double>(comparisons.users());
+}
+
+}  // namespace lore_test
