@@ -107,7 +107,9 @@ void add_prepare_options(CLI::App& app, PrepareOptions& options, std::string_vie
   options.out = default_data(dataset);
   app.add_option("--out", options.out, "Preference file to write")->capture_default_str();
   add_choice(app, "--storage", options.storage, storage_names, "How to store the embeddings");
-  app.add_option("--seed", options.seed, "Seed of the split")->capture_default_str();
+  app.add_option("--seed", options.seed, "Seed of the split")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   add_encoder_options(app, options);
 }
 
@@ -141,7 +143,9 @@ void add_train_options(CLI::App& app, TrainOptions& options, std::string_view da
                             "Iterations of the fit, instead of the protocol's");
   add_optional<double>(app, "--cosine-alpha", options.cosine_alpha, CLI::Range(0.0, 1e12),
                        "Strength of the cosine regularisation (protocol regularised)");
-  app.add_option("--seed", options.seed, "Seed of starting points and folds")->capture_default_str();
+  app.add_option("--seed", options.seed, "Seed of starting points and folds")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   add_threads(app, options.threads);
   app.add_option("--results", options.results, "Results as JSON; finished ranks are kept on an interrupt");
   app.add_option("--model", options.model, "Model file of the selected rank");
@@ -167,7 +171,9 @@ void add_few_shot_options(CLI::App& app, FewShotOptions& options, std::string_vi
          "Random choices of the shots to average over")
       ->check(CLI::Range(lore::Index{1}, lore::Index{1} << 30))
       ->excludes(first);
-  app.add_option("--seed", options.seed, "Seed of starting points and choices")->capture_default_str();
+  app.add_option("--seed", options.seed, "Seed of starting points and choices")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   add_threads(app, options.threads);
   app.add_option("--results", options.results, "Results as JSON");
   app.add_option("--csv", options.csv, "Table as CSV");
