@@ -14,7 +14,7 @@ namespace {
 
 std::filesystem::path simulated_file() {
   const std::filesystem::path path = "01_preferences.safetensors";
-  lore::PlantedOptions population{.dimension = 16, .rank = 3, .seen_users = 50, .unseen_users = 40};
+  lore::PlantedOptions population{.dimension = 8, .rank = 3, .seen_users = 40, .unseen_users = 40};
   population.unseen_shots = 10;
   lore::write_preferences(path, lore::simulate_planted(population).preferences);
   return path;
