@@ -130,7 +130,8 @@ class Selector {
 /// comparisons:
 /// 1. rank 1 (Bradley-Terry): its q, by factors of 2, then of sqrt 2;
 /// 2. the largest rank, signed: q of the deviations by factors of 1.5, where too large a q is easiest to see,
-///    then q of the first column by factors of 2;
+///    then q of the first column by factors of 2; where that does not pay, again from a wide q of the
+///    deviations;
 /// 3. the other ranks downwards, each starting from the one above, their q by factors of 1.5; then upwards
 ///    by factors of 2 while it pays, if `grow`;
 /// 4. simplex weights at the best rank up to 8, started from the signed fit, their q by factors of 2, and if
@@ -198,6 +199,14 @@ template <class Store, class Loss, class E, Real Scalar, class Observer>
     Scored top = signed_at(above.back(), base.candidate.scale, nullptr);
     selector.walk(top, {1 / 1.5, 1.5}, others);
     selector.walk(top, {2, 0.5}, first);
+    // People who disagree about everything leave Bradley-Terry with next to no scale, at which deviations
+    // vanish.
+    const ScoreDifference gain = top.result.score - base.result.score;
+    if (base.candidate.scale.others < middle && !selector.stopped() && !(gain.mean < -gain.standard_error)) {
+      Scored apart = signed_at(above.back(), {base.candidate.scale.first, middle}, nullptr);
+      selector.walk(apart, {1 / 1.5, 1.5}, others, 4);
+      if (apart.loss < top.loss) top = std::move(apart);
+    }
     const Scored* from = &top;
     std::map<Index, Scored> by_rank;
     by_rank.emplace(above.back(), std::move(top));
