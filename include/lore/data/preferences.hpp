@@ -44,6 +44,32 @@ struct Comparisons {
   [[nodiscard]] Index end(Index i) const { return offset[static_cast<std::size_t>(i) + 1]; }
   [[nodiscard]] Index count(Index i) const { return end(i) - begin(i); }
 
+  /// @throws std::invalid_argument without a feature store, or on lengths and offsets that do not agree;
+  /// std::domain_error on a column that the store has not, or a weight that is negative or not finite
+  /// @cost O(n)
+  void validate() const {
+    constexpr const char* where = "Comparisons::validate";
+    if (!features) detail::raise_shape(where, "features", "none", "a feature store");
+    const Index known = static_cast<Index>(features->size());
+    detail::check_size(where, "offset", static_cast<Index>(offset.size()), users() + 1);
+    detail::check_size(where, "offset[0]", offset.front(), 0);
+    detail::check_size(where, "last offset", offset.back(), size());
+    for (std::size_t i = 1; i < offset.size(); ++i)
+      if (offset[i] < offset[i - 1])
+        detail::raise_shape(where, "offset[" + detail::to_text(i) + "]", offset[i],
+                            "at least the entry before it");
+    if (!group.empty()) detail::check_size(where, "group", static_cast<Index>(group.size()), size());
+    if (!weight.empty()) detail::check_size(where, "weight", static_cast<Index>(weight.size()), size());
+    for (std::size_t p = 0; p < column.size(); ++p)
+      if (column[p] < 0 || column[p] >= known)
+        detail::raise_value(where, "column[" + detail::to_text(p) + "]", column[p],
+                            "a comparison below " + detail::to_text(known));
+    for (std::size_t p = 0; p < weight.size(); ++p)
+      if (!(weight[p] >= 0) || !std::isfinite(weight[p]))
+        detail::raise_value(where, "weight[" + detail::to_text(p) + "]", weight[p],
+                            "a finite number, 0 or above");
+  }
+
   /// The same users with only the positions for which keep(position) holds; a user left without any drops out
   /// unless `keep_empty_users`.
   template <class Predicate>

@@ -21,10 +21,10 @@ namespace lore {
 /// that is fitted goes through here; what a fit does with a user's scores is its user step, called once a
 /// user and a pass, from several threads for different users:
 ///
-///   value = step(i, Z, G)      Z (K x m): scores V'x_j of user i's m comparisons;  G (K x m): dF/dz_j,
-///   written value = step(i, Z, g, w)   the same when dF/dz_j = g_j w: g (m) and w (K) are written, and the
-///   gradient costs
-///                              2 d (m + K) operations instead of 2 d m K
+///   value = step(i, Z, G)      Z (K x m): scores V'x_j of user i's m comparisons;
+///                              G (K x m): dF/dz_j, written
+///   value = step(i, Z, g, w)   the same when dF/dz_j = g_j w: g (m) and w (K) are written, and the gradient
+///                              costs 2 d (m + K) operations instead of 2 d m K
 ///
 /// A step may keep state by user, so a user's weights can move between the forward half (Z) and the gradient
 /// of V.
@@ -40,10 +40,10 @@ class Pass {
   using GradientBlock = Eigen::Map<Matrix<Scalar>>;
   using Column = Eigen::Map<Vector<Scalar>>;
 
-  /// @throws std::invalid_argument when the comparisons have no feature store
+  /// @throws as `Comparisons::validate`
   explicit Pass(Comparisons<Store> comparisons, E executor = {})
       : comparisons_(std::move(comparisons)), executor_(std::move(executor)) {
-    if (!comparisons_.features) detail::raise_shape("Pass", "features", "none", "a feature store");
+    comparisons_.validate();
     if constexpr (TableStore<Store>)
       if (comparisons_.features->indexed()) index_items();
     values_.resize(static_cast<std::size_t>(comparisons_.users()));
