@@ -2,8 +2,8 @@
 // Copyright (c) 2026 The lore authors
 #pragma once
 
+#include <algorithm>
 #include <cmath>
-#include <cstdint>
 #include <utility>
 #include <vector>
 
@@ -29,15 +29,16 @@ struct [[nodiscard]] UserFit {
   Vector<Scalar, K> weights;        ///< K
   Vector<Scalar, K> parameters;     ///< K, logits or (1, delta)
   Matrix<Scalar, K, K> covariance;  ///< K x K, posterior covariance of the parameters
-  double objective = 0;             ///< negative log posterior at the optimum, nats
+  double objective = 0;     ///< nats at the optimum: negative log posterior, or the bound of `variational`
   bool indefinite = false;  ///< the Hessian at the optimum was not positive definite (not with `Signed`)
   Status status = Status::not_finite;
 };
 
-/// Fits a new user with the basis frozen: the mode of
+/// Fits a new user with the basis frozen: the posterior of the parameters p, whose negative logarithm is
 ///   sum_j omega_j loss(x_j' V w / tau) + (p - p0)' Sigma^-1 (p - p0) / 2
-/// under the prior N(p0, Sigma) of the parameters, by damped Newton from the prior mean, with the inverse
-/// Hessian as covariance. No comparisons give the prior mean; many give the user's own optimum.
+/// under the prior N(p0, Sigma). `posterior` says what is told of it: the Gaussian closest to it, or its mode
+/// by damped Newton from the prior mean with the inverse Hessian as covariance. No comparisons give the prior
+/// mean; many give the user's own optimum.
 ///
 ///   const lore::FewShotFit<> adapt(model);
 ///   const auto user = adapt(X);                        // d x m, column j = e(chosen_j) - e(rejected_j)
@@ -79,16 +80,20 @@ class FewShotFit {
 
   /// @param X  d x m differences, m >= 0   @param omega  m weights, or empty for 1
   /// @throws std::invalid_argument on a shape mismatch; std::domain_error on a value that is not finite
-  [[nodiscard]] Fit operator()(const ConstMatrixRef<Scalar, D, Dynamic>& X,
+  template <class Derived>
+  [[nodiscard]] Fit operator()(const Eigen::MatrixBase<Derived>& X,
                                const std::vector<float>& omega = {}) const {
+    if (X.cols() > 0) detail::check_size("FewShotFit", "rows of X", X.rows(), basis_.dimension());
     if (X.cols() == 0) return from_scores(Matrix<Scalar, K, Dynamic>(basis_.columns(), 0), omega);
     return from_scores(basis_.project_all(X), omega);
   }
 
   /// The same from scores Z = V'X (K x m) that were projected before.
-  [[nodiscard]] Fit from_scores(const ConstMatrixRef<Scalar, K, Dynamic>& Z,
+  template <class Derived>
+  [[nodiscard]] Fit from_scores(const Eigen::MatrixBase<Derived>& scores,
                                 const std::vector<float>& omega = {}) const {
-    detail::check_size("FewShotFit", "rows of Z", Z.rows(), basis_.columns());
+    detail::check_size("FewShotFit", "rows of Z", scores.rows(), basis_.columns());
+    const Matrix<Scalar, K, Dynamic> Z = scores;
     detail::check_finite("FewShotFit", "scores", Z);
     if (!omega.empty()) {
       detail::check_size("FewShotFit", "omega", static_cast<Index>(omega.size()), Z.cols());
@@ -99,7 +104,8 @@ class FewShotFit {
   }
 
   /// Every user of `comparisons`, in parallel: one fit a user, in order.
-  /// @throws std::invalid_argument when the dimension differs
+  /// @throws std::invalid_argument when the dimension differs; std::domain_error on scores that are not
+  /// finite
   template <class Store, Executor E>
   [[nodiscard]] std::vector<Fit> all(const Comparisons<Store>& comparisons, const E& executor) const {
     Pass<Scalar, Store, E> pass(comparisons, executor);
@@ -111,7 +117,9 @@ class FewShotFit {
   [[nodiscard]] std::vector<Fit> all_from_scores(const Matrix<Scalar>& Z,
                                                  const Comparisons<Store>& comparisons,
                                                  const E& executor) const {
+    detail::check_size("FewShotFit", "rows of Z", Z.rows(), basis_.columns());
     detail::check_size("FewShotFit", "columns of Z", Z.cols(), comparisons.size());
+    detail::check_finite("FewShotFit", "scores", Z);
     const Index users = comparisons.users(), block = 64;
     std::vector<Fit> fits(static_cast<std::size_t>(users));
     executor.for_each((users + block - 1) / block, [&](Index b) {

@@ -67,24 +67,29 @@ class FewShotAdam {
   /// @param X  d x m differences, m >= 0   @param omega  m weights, or empty for 1   @param user  names the
   /// stream of random numbers
   /// @throws std::invalid_argument on a shape mismatch; std::domain_error on a value that is not finite
-  [[nodiscard]] Fit operator()(const ConstMatrixRef<Scalar, D, Dynamic>& X,
-                               const std::vector<float>& omega = {}, Index user = 0) const {
+  template <class Derived>
+  [[nodiscard]] Fit operator()(const Eigen::MatrixBase<Derived>& X, const std::vector<float>& omega = {},
+                               Index user = 0) const {
+    if (X.cols() > 0) detail::check_size("FewShotAdam", "rows of X", X.rows(), basis_.dimension());
     if (X.cols() == 0) return from_scores(Matrix<Scalar, K, Dynamic>(basis_.columns(), 0), omega, user);
     return from_scores(basis_.project_all(X), omega, user);
   }
 
   /// The same from scores Z = V'X (K x m) that were projected before.
-  [[nodiscard]] Fit from_scores(const ConstMatrixRef<Scalar, K, Dynamic>& Z,
-                                const std::vector<float>& omega = {}, Index user = 0) const {
+  template <class Derived>
+  [[nodiscard]] Fit from_scores(const Eigen::MatrixBase<Derived>& Z, const std::vector<float>& omega = {},
+                                Index user = 0) const {
     Vector<double> start(basis_.columns());
     detail::draw_parameters(map_, initial_parameters, seed, user, start);
     return from_scores(Z, omega, start);
   }
 
   /// The same from a given start (K parameters).
-  [[nodiscard]] Fit from_scores(const ConstMatrixRef<Scalar, K, Dynamic>& Z, const std::vector<float>& omega,
+  template <class Derived>
+  [[nodiscard]] Fit from_scores(const Eigen::MatrixBase<Derived>& scores, const std::vector<float>& omega,
                                 const Vector<double>& start) const {
-    detail::check_size("FewShotAdam", "rows of Z", Z.rows(), basis_.columns());
+    detail::check_size("FewShotAdam", "rows of Z", scores.rows(), basis_.columns());
+    const Matrix<Scalar, K, Dynamic> Z = scores;
     detail::check_size("FewShotAdam", "start", start.size(), basis_.columns());
     detail::check_finite("FewShotAdam", "scores", Z);
     detail::check_finite("FewShotAdam", "start", start);

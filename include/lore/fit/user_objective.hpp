@@ -13,21 +13,6 @@
 
 namespace lore::detail {
 
-/// Loss terms of many margins at once; a loss may offer `array(t, value, slope, curvature)` with vector code.
-template <class Loss, class T, class Out>
-void evaluate_loss(const Loss& loss, const T& t, Out&& value, Out&& slope, Out&& curvature) {
-  if constexpr (requires { loss.array(t, value, slope, curvature); }) {
-    loss.array(t, value, slope, curvature);
-  } else {
-    for (Index j = 0; j < t.size(); ++j) {
-      const LossTerms<double> terms = loss(t(j));
-      value(j) = terms.value;
-      slope(j) = terms.slope;
-      curvature(j) = terms.curvature;
-    }
-  }
-}
-
 /// Nodes and weights of the mean under N(0, 1): Gauss-Hermite, exact to degree 9. Nine nodes change no
 /// objective of a fit in its fifth digit.
 inline constexpr int hermite_count = 5;
@@ -154,7 +139,7 @@ class UserObjective {
 
   [[gnu::noinline]] double sum(const Vector<double>& c, bool averaged) {
     if (!averaged) {
-      evaluate_loss(loss_, t_.head(m_), value_.head(m_), slope_.head(m_), curvature_.head(m_));
+      evaluate_losses(loss_, t_.head(m_), value_.head(m_), slope_.head(m_), curvature_.head(m_));
     } else {
       value_.head(m_).setZero();
       slope_.head(m_).setZero();
@@ -162,8 +147,8 @@ class UserObjective {
       tilt_.head(m_).setZero();
       for (int q = 0; q < hermite_count; ++q) {
         node_.head(m_) = t_.head(m_) + hermite_node[q] * deviation_.head(m_);
-        evaluate_loss(loss_, node_.head(m_), node_value_.head(m_), node_slope_.head(m_),
-                      node_curvature_.head(m_));
+        evaluate_losses(loss_, node_.head(m_), node_value_.head(m_), node_slope_.head(m_),
+                        node_curvature_.head(m_));
         value_.head(m_) += hermite_weight[q] * node_value_.head(m_);
         slope_.head(m_) += hermite_weight[q] * node_slope_.head(m_);
         curvature_.head(m_) += hermite_weight[q] * node_curvature_.head(m_);
