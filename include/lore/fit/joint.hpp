@@ -432,13 +432,17 @@ struct JointFit {
     const auto bound = bind(prepared.mean_square);
     Index spent = prepared.passes;
     Matrix<Scalar> V;
-    std::vector<Vector<double>> coordinates;
     if (start != nullptr) {
       detail::check_size("JointFit", "rows of the start", start->rows(), d);
       detail::check_size("JointFit", "columns of the start", start->cols(), K);
       V = *start;
     } else if (K == 1) {
-      V = Matrix<Scalar>::Zero(d, 1);
+      if constexpr (requires { bound.start(); }) {
+        V = bound.start();
+        detail::check_size("JointFit", "rows of the regulariser's start", V.rows(), d);
+      } else {
+        V = Matrix<Scalar>::Zero(d, 1);
+      }
     } else if constexpr (std::is_same_v<Map, Simplex>) {
       V = simplex_start(pass, prepared, K, seed, spent);
     } else {
@@ -519,7 +523,7 @@ struct JointFit {
           whitening.apply(gradient);
           return value;
         };
-    bool stopped = false;
+    bool stopped = false, exhausted = false;
     detail::BestOnValidation<Scalar, Store, E> best(validation, pass.comparisons(), executor);
     using Watch = std::function<bool(const SolverProgress&, const Matrix<Scalar>&)>;
     const Watch watch = [&](const SolverProgress& progress, const Matrix<Scalar>& at) {
@@ -531,12 +535,13 @@ struct JointFit {
       }
       if (progress.iteration > 0 || result.trace.empty()) result.trace.push_back(progress.value);
       if (observer) stopped = observer(FitProgress{K, spent + objective.passes(), progress.value});
-      return stopped || spent + objective.passes() >= options.max_passes;
+      exhausted = spent + objective.passes() >= options.max_passes;
+      return stopped || exhausted;
     };
     Matrix<Scalar> A = std::move(V);
     whitening.unapply(A);
     const int rounds = estimates_prior && K > 1 ? options.prior_rounds : 1;
-    for (int round = 0; round < rounds && !stopped; ++round) {
+    for (int round = 0; round < rounds && !stopped && !exhausted; ++round) {
       auto stage = solver;
       if constexpr (std::is_same_v<Solver, Lbfgs>)
         if (rounds > 1)
@@ -549,7 +554,10 @@ struct JointFit {
       if (!std::isfinite(minimum.value)) break;
       if (round + 1 < rounds) objective.update_prior();
     }
-    if (stopped) result.status = Status::stopped;
+    if (stopped)
+      result.status = Status::stopped;
+    else if (exhausted && result.status == Status::stopped)
+      result.status = Status::evaluation_limit;
     natural = A;
     whitening.apply(natural);
     if (validation != nullptr && best.basis().size() > 0) natural = best.basis();

@@ -16,7 +16,8 @@ namespace lore {
 /// It may also offer
 ///   regularizer.curvature(k)          the second derivative along column k, which speeds a fit up
 ///   regularizer.bound(s, tau)         the regulariser to use where mean ||x||^2 = s and the temperature is
-///   tau
+///                                     tau
+///   regularizer.start()               the column (d) that a fit of one column starts from; else zero
 template <class R, class Scalar>
 concept Regularizer = Real<Scalar> && std::copy_constructible<R> &&
     requires(const R& regularizer, const Matrix<Scalar>& V, Scalar strength, Matrix<Scalar>& G) {
@@ -114,6 +115,8 @@ template <Real Scalar>
 struct CosineTo {
   double alpha = 1;
   Vector<Scalar> reference;
+
+  [[nodiscard]] const Vector<Scalar>& start() const noexcept { return reference; }
 
   double add(const Matrix<Scalar>& V, Scalar strength, Matrix<Scalar>& G) const {
     detail::check_size("CosineTo", "reference", reference.size(), V.rows());
