@@ -19,10 +19,10 @@ struct MarginEstimate {
   double deviation = 0;
 };
 
-/// The margin z'w / tau of a comparison with scores z = V'x for a user with uncertain parameters p ~ N(p,
-/// covariance); the deviation is exact for `Signed` and linearised for `Simplex`.
+/// The margin z'w / tau of a comparison with scores z = V'x for a user with uncertain parameters
+/// ~ N(p, covariance); the deviation is exact for `Signed` and linearised for `Simplex`.
 /// @param z  K   @param parameters  K   @param covariance  K x K
-/// @throws std::invalid_argument on a shape mismatch   @cost O(K^2)
+/// @throws std::invalid_argument on a shape mismatch; std::domain_error unless tau > 0   @cost O(K^2)
 template <WeightMap Map>
 [[nodiscard]] MarginEstimate estimate_margin(const Map& map, const ConstVectorRef<double>& z,
                                              const ConstVectorRef<double>& parameters,
@@ -30,6 +30,8 @@ template <WeightMap Map>
                                              double temperature = 1) {
   detail::check_size("estimate_margin", "z", z.size(), parameters.size());
   detail::check_size("estimate_margin", "rows of covariance", covariance.rows(), parameters.size());
+  detail::check_size("estimate_margin", "columns of covariance", covariance.cols(), parameters.size());
+  detail::check_positive("estimate_margin", "temperature", temperature);
   Vector<double> w(parameters.size()), y(parameters.size());
   map.weights(parameters, w);
   map.pullback(parameters, w, z, y);

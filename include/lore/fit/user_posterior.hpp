@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cmath>
+#include <string_view>
 #include <utility>
 
 #include <Eigen/Cholesky>
@@ -13,7 +14,7 @@
 
 namespace lore {
 
-/// How a joint fit treats a user's weights while it fits the basis.
+/// How a fit treats a user's weights.
 enum class Posterior {
   map,          ///< at their mode, as if they were known
   variational,  ///< as the closest Gaussian, so that users with few comparisons do not bend the basis to

@@ -20,6 +20,7 @@ namespace lore {
 ///   weights(p, w)                w = map(p)
 ///   pullback(p, w, gw, gp)       gp = (dw/dp)' gw
 ///   add_curvature(p, w, gw, H)   H += sum_k gw_k d2 w_k / dp dp'
+/// dw/dp must be symmetric, as it is wherever w is a gradient of p: fits read it off pullbacks.
 /// All vectors have K entries and may be fixed or dynamic; outputs are sized by the caller and may be blocks.
 template <class Map>
 concept WeightMap = requires(const Map& map, Vector<double>& p, const Vector<double>& c, Matrix<double>& H) {

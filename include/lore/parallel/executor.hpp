@@ -12,7 +12,7 @@ namespace lore {
 /// returns when all are done. The first exception of a body reaches the caller; bodies not yet begun are then
 /// left out. Callers sum over fixed blocks in block order, so results never depend on the executor.
 ///   concurrency()           how many bodies may run at once
-///   for_each(count, body)   body takes an Index
+///   for_each(count, body)   body takes an Index, and may itself call for_each
 template <class E>
 concept Executor = requires(const E& executor, Index count, void (*body)(Index)) {
   { executor.concurrency() } -> std::convertible_to<int>;

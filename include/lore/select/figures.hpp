@@ -68,6 +68,7 @@ struct ScoredPartition {
 };
 
 /// A user's weights by id: at(place of the id in `ids`), and `otherwise` for those who are not there.
+/// Both are kept by reference.
 template <class WeightsAt, class Vector>
 [[nodiscard]] auto weights_by_id(const std::vector<Index>& ids, const WeightsAt& at,
                                  const Vector& otherwise) {
