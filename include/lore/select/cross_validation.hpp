@@ -46,6 +46,7 @@ struct ScoreDifference {
 };
 
 [[nodiscard]] inline ScoreDifference operator-(const CrossValidationScore& a, const CrossValidationScore& b) {
+  detail::check_size("CrossValidationScore", "users", b.by_user.size(), a.by_user.size());
   const Vector<double> difference = a.by_user - b.by_user;
   const auto users = static_cast<double>(difference.size());
   const double mean = difference.mean();

@@ -24,7 +24,7 @@ struct SelectionOptions {
   std::uint64_t seed = 0;      ///< of the folds and of the starts
   std::vector<Index> ranks{};  ///< ranks >= 1 to choose settings for; empty: a ladder up to 17
   bool grow = true;            ///< go on above the largest of `ranks` while it pays
-  bool simplex = true;         ///< try simplex weights, for ranks 2 .. 8
+  bool simplex = true;         ///< try simplex weights, for ranks 2 .. 8; for all above 1 without signed ones
   bool with_signed = true;     ///< try signed deviations
   double smallest_scale = 0.05, largest_scale = 20;  ///< of the prior margin scale q
 
@@ -201,16 +201,17 @@ template <class Store, class Loss, class E, Real Scalar, class Observer>
     selector.walk(top, {2, 0.5}, first);
     // People who disagree about everything leave Bradley-Terry with next to no scale, at which deviations
     // vanish.
-    const ScoreDifference gain = top.result.score - base.result.score;
-    if (base.candidate.scale.others < middle && !selector.stopped() && !(gain.mean < -gain.standard_error)) {
+    const auto gains = [&] {
+      const ScoreDifference gain = top.result.score - base.result.score;
+      return gain.mean < -gain.standard_error;
+    };
+    if (base.candidate.scale.others < middle && !selector.stopped() && !gains()) {
       Scored apart = signed_at(above.back(), {base.candidate.scale.first, middle}, nullptr);
       selector.walk(apart, {1 / 1.5, 1.5}, others, 4);
       if (apart.loss < top.loss) top = std::move(apart);
     }
-    const Scored* from = &top;
     std::map<Index, Scored> by_rank;
-    by_rank.emplace(above.back(), std::move(top));
-    from = &by_rank.at(above.back());
+    const Scored* from = &by_rank.emplace(above.back(), std::move(top)).first->second;
     for (auto rank = std::next(above.rbegin()); rank != above.rend(); ++rank) {
       Scored scored = signed_at(*rank, from->candidate.scale, from);
       selector.walk(scored, {1 / 1.5}, others, 3);
@@ -240,9 +241,10 @@ template <class Store, class Loss, class E, Real Scalar, class Observer>
         const ScoreDifference difference = simplex.result.score - scored.result.score;
         return difference.mean < -difference.standard_error;
       };
+      const Index highest = options.with_signed ? 8 : limit;
       // At the best signed rank first: where simplex weights do not pay there, they are not tried elsewhere.
       auto first_tried = by_rank.end();
-      for (auto at = by_rank.begin(); at != by_rank.end() && at->first <= 8; ++at)
+      for (auto at = by_rank.begin(); at != by_rank.end() && at->first <= highest; ++at)
         if (std::isfinite(at->second.loss) &&
             (first_tried == by_rank.end() || at->second.loss < first_tried->second.loss))
           first_tried = at;
@@ -250,7 +252,7 @@ template <class Store, class Loss, class E, Real Scalar, class Observer>
         Scored simplex = simplex_at(first_tried->first, first_tried->second, std::nullopt, 4);
         if (better(simplex, first_tried->second)) {
           const double q = simplex.candidate.scale.others;
-          for (auto at = by_rank.begin(); at != by_rank.end() && at->first <= 8; ++at) {
+          for (auto at = by_rank.begin(); at != by_rank.end() && at->first <= highest; ++at) {
             if (at == first_tried || !std::isfinite(at->second.loss)) continue;
             Scored other = simplex_at(at->first, at->second, q, 0);
             if (better(other, at->second)) at->second = std::move(other);
