@@ -20,6 +20,14 @@
 
 namespace lore {
 
+/// The observer of a curve that looks away.
+struct NoCurveObserver {
+  template <class Point>
+  bool operator()(const Point&) const noexcept {
+    return false;
+  }
+};
+
 /// How a few-shot curve is drawn.
 struct CurveOptions {
   std::vector<Index> shots{1, 3, 5, 10, 20, 50};  ///< each >= 0
@@ -49,11 +57,11 @@ struct CurvePoint {
 /// after each point and may return true to stop.
 /// @throws std::invalid_argument when the dimension differs or a shot is a group and there are none
 /// @cost one reading of the unseen partitions, then users x trials fits a point
-template <Real Scalar, class Store, Executor E, class Adapt, class Observer>
+template <Real Scalar, class Store, Executor E, class Adapt, class Observer = NoCurveObserver>
 [[nodiscard]] std::vector<CurvePoint> few_shot_curve(const RewardModel<Scalar>& model,
                                                      const Preferences<Store>& preferences, const E& executor,
                                                      const CurveOptions& options, const Adapt& adapt,
-                                                     Observer&& observer) {
+                                                     Observer&& observer = {}) {
   options.validate();
   const ScoredPartition<Scalar, Store> pool(preferences.few_shot(), model.basis, executor);
   const ScoredPartition<Scalar, Store> test(preferences.unseen_test(), model.basis, executor);

@@ -143,7 +143,9 @@ class FewShotFit {
     if (prior_.degrees() == 0 || posterior == Posterior::variational) {
       user.tolerance = 1e-12;
       fit.objective = user.fit(prior_, posterior, c, C);
-      fit.status = std::isfinite(fit.objective) ? Status::converged : Status::not_finite;
+      fit.status = !std::isfinite(fit.objective) ? Status::not_finite
+                   : user.settled                ? Status::converged
+                                                 : Status::iteration_limit;
     } else {
       const auto minimum = Newton{options}.minimize(objective, c);
       fit.objective = objective.value(minimum.x, nullptr);

@@ -282,8 +282,8 @@ class BestOnValidation {
     patience_ = validation->patience;
     const auto known = [&](Index i) {
       const Index id = validation->comparisons.user[static_cast<std::size_t>(i)];
-      const auto place = std::lower_bound(training.user.begin(), training.user.end(), id);
-      return place != training.user.end() && *place == id ? place - training.user.begin() : Index{-1};
+      const auto place = std::find(training.user.begin(), training.user.end(), id);
+      return place != training.user.end() ? place - training.user.begin() : Index{-1};
     };
     std::vector<Index> which;
     for (Index i = 0; i < validation->comparisons.users(); ++i)
@@ -444,9 +444,9 @@ struct JointFit {
         V = Matrix<Scalar>::Zero(d, 1);
       }
     } else if constexpr (std::is_same_v<Map, Simplex>) {
-      V = simplex_start(pass, prepared, K, seed, spent);
+      V = simplex_start(pass, prepared, K, seed, spent, observer);
     } else {
-      V = signed_start(pass, prepared, K, seed, spent);
+      V = signed_start(pass, prepared, K, seed, spent, observer);
     }
     return descend(pass, prepared, bound, std::move(V), spent, observer, validation);
   }
@@ -472,8 +472,9 @@ struct JointFit {
 
   template <class Store>
   [[nodiscard]] Matrix<Scalar> signed_start(Pass<Scalar, Store, E>& pass, const Prepared& prepared, Index K,
-                                            std::uint64_t seed, Index& spent) const {
-    const auto first = loosely<Signed>(15, 1e-4).run(pass, prepared, Rank{1}, seed, {});
+                                            std::uint64_t seed, Index& spent,
+                                            const FitObserver& observer) const {
+    const auto first = loosely<Signed>(15, 1e-4).run(pass, prepared, Rank{1}, seed, observer);
     spent += first.passes - prepared.passes + 4;
     const Vector<Scalar> v0 = first.model.basis.matrix().col(0);
     const double precision =
@@ -488,8 +489,9 @@ struct JointFit {
 
   template <class Store>
   [[nodiscard]] Matrix<Scalar> simplex_start(Pass<Scalar, Store, E>& pass, const Prepared& prepared, Index K,
-                                             std::uint64_t seed, Index& spent) const {
-    const auto fit = loosely<Signed>(20, 1e-3).run(pass, prepared, Rank{K}, seed, {});
+                                             std::uint64_t seed, Index& spent,
+                                             const FitObserver& observer) const {
+    const auto fit = loosely<Signed>(20, 1e-3).run(pass, prepared, Rank{K}, seed, observer);
     spent += fit.passes - prepared.passes;
     return detail::simplex_vertices(fit.model.basis.matrix(), fit.model.parameters);
   }

@@ -43,6 +43,8 @@ class UserPosterior {
   int max_iterations = 25;  ///< few are enough where the next pass goes on from here
   double tolerance = 1e-6;  ///< on the squared Newton decrement, in nats
 
+  bool settled = false;  ///< the last fit met the tolerance
+
   [[nodiscard]] UserObjective<Loss, Map>& objective() noexcept { return objective_; }
 
   /// Moves (c, C) from a warm start to the optimum of the user that `objective()` has taken.
@@ -51,6 +53,7 @@ class UserPosterior {
                                Matrix<double>& C) {
     const Index D = prior.degrees();
     const Matrix<double>* spread = posterior == Posterior::variational ? &C : nullptr;
+    settled = D == 0;
     if (D == 0) return objective_.value(c, spread);
     gradient_.resize(D);
     hessian_.resize(D, D);
@@ -66,10 +69,10 @@ class UserPosterior {
       C.setIdentity();
       factor_.solveInPlace(C);
       const double decrement = gradient_.dot(step_);
-      const bool settled = spread == nullptr || (iteration > 0 && std::abs(log_determinant - before) <
-                                                                      1e-4 * static_cast<double>(D));
-      if ((decrement < tolerance && settled) || iteration >= max_iterations || !std::isfinite(decrement))
-        break;
+      const bool steady = spread == nullptr || (iteration > 0 && std::abs(log_determinant - before) <
+                                                                     1e-4 * static_cast<double>(D));
+      settled = decrement < tolerance && steady;
+      if (settled || iteration >= max_iterations || !std::isfinite(decrement)) break;
       move(c, spread != nullptr, value, decrement);
     }
     if (spread == nullptr) return value;

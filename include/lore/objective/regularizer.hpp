@@ -51,7 +51,7 @@ struct Ridge {
 template <Real Scalar>
 struct RidgeTo {
   double lambda = 1;
-  Vector<Scalar> center;
+  Vector<Scalar> center{};
 
   [[nodiscard]] double curvature(Index) const noexcept { return lambda; }
 
@@ -114,7 +114,7 @@ struct MarginScale {
 template <Real Scalar>
 struct CosineTo {
   double alpha = 1;
-  Vector<Scalar> reference;
+  Vector<Scalar> reference{};
 
   [[nodiscard]] const Vector<Scalar>& start() const noexcept { return reference; }
 
