@@ -4,6 +4,8 @@
 # Runs each pipeline from generated raw files to its tables and plots, in <work_dir>/<dataset>.
 #   cmake -D work_dir=.. -D reddit_tldr=<directory of its programs> -D prism=.. -D personal_llm=.. -P pipelines.cmake
 
+cmake_minimum_required(VERSION 3.24)
+
 # run(<dataset> <program> <arguments>...)
 function(run dataset program)
   list(JOIN ARGN " " arguments)
