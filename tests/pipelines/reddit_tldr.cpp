@@ -130,8 +130,8 @@ TEST_CASE("TLDR: rows that are not what they should be are refused with line and
   CHECK(contains(complaint(changed("/info/post", 3)), "field 'info.post': got 3, wanted a string"));
   CHECK(contains(complaint(changed("/summaries", nlohmann::json::array())),
                  "field 'summaries': got 0 summaries"));
-  CHECK(
-      contains(complaint(changed("/summaries/1", "x")), "field 'summaries[1]': got a string, wanted an object"));
+  CHECK(contains(complaint(changed("/summaries/1", "x")),
+                 "field 'summaries[1]': got a string, wanted an object"));
   CHECK(contains(complaint(changed("/summaries/1/text", nullptr)), "field 'summaries[1].text': got null"));
 }
 
