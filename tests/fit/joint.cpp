@@ -249,7 +249,7 @@ struct PlainDescent {
       at.value = f(at.x, at.gradient);
       ++at.evaluations;
       lore::SolverProgress progress{at.iterations, at.evaluations, at.value};
-      static_cast<void>(observer(progress));
+      static_cast<void>(observer(progress, at.x));
       at.x -= 0.3 * at.gradient;
     }
     at.value = f(at.x, at.gradient);
