@@ -74,6 +74,9 @@ concept SolverObserver =
 /// The observer that looks away.
 struct NoObserver {
   void operator()(const SolverProgress&) const noexcept {}
+
+  template <class P>
+  void operator()(const SolverProgress&, const P&) const noexcept {}
 };
 
 /// Where a first-order solver ended.
@@ -154,7 +157,8 @@ template <Real Scalar>
 }  // namespace detail
 
 /// A solver of smooth problems that the fits can use: `minimize(f, start, observer)` returns something with
-/// the members of `Minimum`. `Lbfgs` and `Adam` are such; write your own with that one member.
+/// the members of `Minimum`, and calls observer(progress, x) after each iteration, which says true to stop.
+/// `Lbfgs` and `Adam` are such; write your own with that one member.
 template <class S, class P>
 concept Minimizer = Point<P> &&
     requires(const S& solver, detail::AnyObjective& f, const P& start, NoObserver& observer) {
