@@ -390,7 +390,14 @@ struct JointFit {
                                  const FitObserver& observer = {},
                                  const Validation<Store>* validation = nullptr) const {
     Pass<Scalar, Store, E> pass(comparisons, executor);
-    return run(pass, prepare(pass, seed), rank, seed, observer, nullptr, validation);
+    // Starts are fits of their own: the observer sees the rank asked for, and once it said stop it stays so.
+    FitObserver whole;
+    if (observer)
+      whole = [&observer, rank, stop = false](const FitProgress& now) mutable {
+        if (!stop) stop = observer(FitProgress{rank.value, now.passes, now.objective});
+        return stop;
+      };
+    return run(pass, prepare(pass, seed), rank, seed, whole, nullptr, validation);
   }
 
   using Prepared = PreparedFeatures<Scalar>;
