@@ -390,5 +390,5 @@ TEST_CASE("Degenerate data is fitted without NaN") {
   Matrix large = lore_test::population<double>(3, 1, 4, 5, 2).X * 1e6;
   check(large, {5, 5, 5, 5}, 2);
   CHECK_THROWS_AS(check(Matrix::Zero(3, 4), {2, 2}, 1), std::domain_error);  // says nothing of anybody
-  check(Matrix::Zero(3, 4), {2, 2}, 2);
+  CHECK_THROWS_AS(check(Matrix::Zero(3, 4), {2, 2}, 2), std::domain_error);
 }
