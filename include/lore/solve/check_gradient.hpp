@@ -112,7 +112,7 @@ class DerivativeComparison {
 ///       return x.squaredNorm();
 ///     };
 ///     const auto report = lore::check_gradient(f, Eigen::VectorXd::LinSpaced(5, -1, 1));
-///     if (!report.agrees(1e-8)) std::cerr << "coordinate " << report.row << ": " << report.analytic
+///     if (!report.agrees(1e-8)) log << "coordinate " << report.row << ": " << report.analytic
 ///                                         << " stated, " << report.numeric << " found\n";
 ///
 /// Expect a relative error of 1e-9 or less in double and of 1e-3 in float where f is smooth and its values

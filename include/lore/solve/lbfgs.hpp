@@ -134,7 +134,6 @@ class WolfeSearch {
 
 /// Limited-memory BFGS with a strong Wolfe line search, for smooth objectives of many variables.
 ///
-///     #include <iostream>
 ///     #include "lore/solve/lbfgs.hpp"
 ///
 ///     int main() {
@@ -151,7 +150,7 @@ class WolfeSearch {
 ///       };
 ///       const lore::Lbfgs solver{{.memory = 6, .gradient_tolerance = 1e-8}};
 ///       const auto result = solver.minimize(rosenbrock, Eigen::VectorXd::Zero(10));
-///       std::cout << lore::name_of(result.status) << " after " << result.evaluations << " evaluations, f = "
+///       log << lore::name_of(result.status) << " after " << result.evaluations << " evaluations, f = "
 ///                 << result.value << '\n';
 ///     }
 ///

@@ -198,7 +198,6 @@ template <Point P>
 
 /// Damped Newton's method for small dense problems, of one to some dozens of variables.
 ///
-///     #include <iostream>
 ///     #include "lore/solve/newton.hpp"
 ///
 ///     int main() {
@@ -210,7 +209,7 @@ template <Point P>
 ///         return e + (x[0] - 1) * (x[0] - 1) + x[1] * x[1];
 ///       };
 ///       const auto result = lore::Newton{}.minimize(f, Eigen::Vector2d(3, 3));
-///       std::cout << lore::name_of(result.status) << " after " << result.iterations << " iterations at "
+///       log << lore::name_of(result.status) << " after " << result.iterations << " iterations at "
 ///                 << result.x.transpose() << '\n';
 ///     }
 ///
