@@ -136,7 +136,7 @@ class WolfeSearch {
 ///
 ///     #include "lore/solve/lbfgs.hpp"
 ///
-///     int main() {
+///     void example(std::ostream& log) {
 ///       // f(x) = sum_i (1 - x_2i)^2 + 100 (x_2i+1 - x_2i^2)^2
 ///       auto rosenbrock = [](const Eigen::VectorXd& x, Eigen::VectorXd& gradient) {
 ///         double value = 0;

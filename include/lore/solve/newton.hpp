@@ -200,7 +200,7 @@ template <Point P>
 ///
 ///     #include "lore/solve/newton.hpp"
 ///
-///     int main() {
+///     void example(std::ostream& log) {
 ///       // f(x) = exp(x_0 + x_1) + (x_0 - 1)^2 + x_1^2
 ///       auto f = [](const Eigen::Vector2d& x, Eigen::Vector2d& gradient, Eigen::Matrix2d& hessian) {
 ///         const double e = std::exp(x[0] + x[1]);
