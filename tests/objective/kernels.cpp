@@ -41,7 +41,7 @@ TEMPLATE_TEST_CASE("Kernels compute plain products for every shape and storage",
     const Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic> X =
         drawn.template cast<float>().template cast<T>();
     const lore::Matrix<double> exact = X.template cast<float>().template cast<double>();
-    lore::Matrix<Scalar> V(d, 9), C(9, 9), before(d, 9);
+    lore::Matrix<Scalar> V(d, 14), C(14, 9), before(d, 14);
     lore::fill_normal(rng, V);
     lore::fill_normal(rng, C);
     lore::fill_normal(rng, before);
@@ -55,7 +55,7 @@ TEMPLATE_TEST_CASE("Kernels compute plain products for every shape and storage",
     }
     double worst_scores = 0, worst_products = 0;
     bool inside = true;
-    for (Index rank = d == 4096 ? 5 : 1; rank <= 9; ++rank)
+    for (Index rank = d == 4096 ? 5 : 1; rank <= 14; ++rank)
       for (Index m = d == 4096 ? 6 : 1; m <= 9; ++m) {
         // One number too many on either side shows a write out of bounds.
         std::vector<Scalar> Z(static_cast<std::size_t>(rank * m) + 2, Scalar(77));
@@ -71,7 +71,8 @@ TEMPLATE_TEST_CASE("Kernels compute plain products for every shape and storage",
           for (Index k = 0; k < rank; ++k) packed.push_back(C(k, j));
         std::vector<Scalar> G(static_cast<std::size_t>(d * rank) + 2, Scalar(77));
         std::memcpy(G.data() + 1, before.data(), sizeof(Scalar) * static_cast<std::size_t>(d * rank));
-        lore::detail::add_outer_products<Scalar>(address.data(), m, d, packed.data(), rank, G.data() + 1);
+        lore::detail::add_outer_products<Scalar>(address.data(), m, d, packed.data(), rank, rank,
+                                                 G.data() + 1, d);
         inside = inside && G.front() == 77 && G.back() == 77;
         const lore::Matrix<double> sum =
             before.leftCols(rank).template cast<double>() +

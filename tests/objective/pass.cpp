@@ -10,6 +10,7 @@
 #include <memory>
 #include <new>
 #include <numeric>
+#include <optional>
 #include <stdexcept>
 #include <utility>
 #include <vector>
@@ -241,6 +242,96 @@ TEMPLATE_TEST_CASE("Scores and the mean square are those of the differences", ""
   CHECK((Z - wanted.rowwise().reverse()).norm() <= tolerance<Scalar>() * wanted.norm());
 }
 
+/// Weights known before the pass: margins by user or by scores.
+template <class Scalar>
+struct Known {
+  Evaluation<Scalar> evaluation;
+  lore::Matrix<Scalar> weight_gradient;
+
+  template <class Store, class E = lore::Serial>
+  Known(const lore::Comparisons<Store>& comparisons, const lore::Matrix<Scalar>& V, E executor = {}) {
+    lore::Pass<Scalar, Store, E> pass(comparisons, executor);
+    const Fixed<Scalar, Store> fixed(comparisons, V.cols(), 23);
+    const auto step = [&](Index, Index first, const auto& t, auto& g) {
+      double sum = 0;
+      for (Index j = 0; j < t.size(); ++j) {
+        const auto omega = comparisons.weight.empty()
+                               ? Scalar(1)
+                               : static_cast<Scalar>(comparisons.weight[static_cast<std::size_t>(first + j)]);
+        const auto terms = lore::BradleyTerry{}(Scalar(t(j)));
+        sum += static_cast<double>(omega * terms.value);
+        g(j) = omega * terms.slope;
+      }
+      return sum;
+    };
+    evaluation.value = pass.value_and_gradients(V, fixed.W, step, evaluation.gradient, weight_gradient);
+  }
+};
+
+TEMPLATE_TEST_CASE("With known weights a pass gives the same value and both gradients", "", float, double) {
+  using Scalar = TestType;
+  for (const Index d : {5, 40, 67})
+    for (const Index rank : {1, 2, 5, 11}) {
+      CAPTURE(d, rank);
+      Data data(d);
+      const lore::Matrix<Scalar> V = basis<Scalar>(d, rank);
+      const auto comparisons = by_user(data, OwnStore{data.X});
+      const auto reference = evaluate<Scalar>(comparisons, V, true);
+      lore::Matrix<Scalar> wanted = lore::Matrix<Scalar>::Zero(rank, comparisons.users());
+      {
+        lore::Pass<Scalar, OwnStore> pass(comparisons);
+        const Fixed<Scalar, OwnStore> fixed(comparisons, rank, 23);
+        const lore::Matrix<Scalar> Z = pass.scores(V);
+        for (Index i = 0; i < comparisons.users(); ++i) {
+          const lore::Matrix<Scalar> mine = Z.middleCols(comparisons.begin(i), comparisons.count(i));
+          lore::Vector<Scalar> g(mine.cols()), w;
+          fixed(i, mine, g, w);
+          wanted.col(i) = mine * g;
+        }
+      }
+      const auto check = [&](const Known<Scalar>& got) {
+        check_same(got.evaluation, reference);
+        CHECK((got.weight_gradient - wanted).norm() <= tolerance<Scalar>() * wanted.norm());
+      };
+      check(Known<Scalar>(comparisons, V));
+      for (const auto& features : {dense<float>(data), dense<double>(data), dense<Eigen::half>(data),
+                                   dense<Eigen::bfloat16>(data), pairs<float>(data), pairs<double>(data)})
+        check(Known<Scalar>(by_user(data, features), V));
+    }
+}
+
+TEST_CASE("Pairs that share few embeddings, and one user with nearly everything, change nothing") {
+  // 600 comparisons, each of two embeddings of its own; the second user has 590 of them.
+  lore::Rng rng(4);
+  const Index d = 36, n = 600;
+  lore::Matrix<double> E(d, 2 * n);
+  for (double& e : E.reshaped()) e = static_cast<double>(lore::uniform_index(rng, 15) - 7) / 8;
+  Data data(d);
+  data.counts = {7, 590, 0, 3};
+  data.weight.clear();
+  data.chosen.clear();
+  data.rejected.clear();
+  data.E = E;
+  data.X.resize(d, n);
+  for (Index j = 0; j < n; ++j) {
+    data.chosen.push_back(2 * j + 1);
+    data.rejected.push_back(2 * j);
+    data.X.col(j) = E.col(2 * j + 1) - E.col(2 * j);
+  }
+  for (const Index rank : {1, 3}) {
+    const lore::Matrix<float> V = basis<float>(d, rank);
+    const auto reference = evaluate<float>(by_user(data, OwnStore{data.X}), V, true);
+    std::optional<lore::Matrix<float>> first;
+    for (const auto& features : {dense<float>(data), pairs<float>(data), pairs<Eigen::bfloat16>(data)})
+      for (const int threads : {1, 3}) {
+        const Known<float> got(by_user(data, features), V, lore::Threads(threads));
+        check_same(got.evaluation, reference);
+        if (!first) first = got.weight_gradient;
+        CHECK((got.weight_gradient - *first).norm() <= tolerance<float>() * first->norm());
+      }
+  }
+}
+
 TEST_CASE("A pass touches each embedding once, however many comparisons share it") {
   const Data data(4);
   std::vector<Index> used = data.chosen;
@@ -264,6 +355,13 @@ TEST_CASE("A pass gives the same bits for any number of threads") {
         CHECK(parallel.value == serial.value);
         CHECK(parallel.gradient == serial.gradient);
       }
+      const Known<float> alone(comparisons, V);
+      for (const int threads : {1, 2, 8}) {
+        const Known<float> many(comparisons, V, lore::Threads(threads));
+        CHECK(many.evaluation.value == alone.evaluation.value);
+        CHECK(many.evaluation.gradient == alone.evaluation.gradient);
+        CHECK(many.weight_gradient == alone.weight_gradient);
+      }
     }
 }
 
@@ -285,6 +383,17 @@ TEST_CASE("A pass allocates nothing after the first") {
     CHECK(allocations == counted);
     CHECK(after == before);
     CHECK(gradient == first);
+    const auto flat = [](Index, Index, const auto& t, auto& g) {
+      g.setConstant(1);
+      return static_cast<double>(t.sum());
+    };
+    lore::Matrix<float> weight_gradient;
+    pass.value_and_gradients(V, fixed.W, flat, gradient, weight_gradient);
+    const long known = allocations;
+    Eigen::internal::set_is_malloc_allowed(false);
+    pass.value_and_gradients(V, fixed.W, flat, gradient, weight_gradient);
+    Eigen::internal::set_is_malloc_allowed(true);
+    CHECK(allocations == known);
   }
   const auto people = by_user(data, dense<float>(data));
   const long counted = allocations;

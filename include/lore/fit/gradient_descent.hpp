@@ -70,9 +70,9 @@ struct GradientDescentOptions {
 ///   auto fit = lore::paper_protocol(lore::Threads());
 ///   const auto result = fit(preferences.seen_train(), lore::Rank{5}, seed);
 ///
-/// One pass over the data an iteration, by its rank-one step. Nothing is allocated after the first iteration.
-/// @cost iterations + 1 passes of 2 n d (K + 1) operations   @ref LoRe eq. 10 and section 4.2; Kingma & Ba
-/// 2015
+/// One pass over the data an iteration. Nothing is allocated after the first iteration.
+/// @cost iterations + 1 passes of 4 n d + 6 d K users operations; 2 n d (K + 1) where steps alternate   @ref
+/// LoRe eq. 10 and section 4.2; Kingma & Ba 2015
 template <class Loss = BradleyTerry, class Map = Simplex, class Regularizer = NoRegularizer,
           class Schedule = Constant, class E = Serial, Real Scalar = float>
 struct GradientDescentFit {
@@ -141,13 +141,24 @@ struct GradientDescentFit {
     Users<Store> users(*this, comparisons, std::move(parameters));
     AdamState<Matrix<Scalar>> basis_steps(options.adam);
     Matrix<Scalar> gradient(V.rows(), V.cols());
-    using Block = typename Pass<Scalar, Store, E>::ScoreBlock;
-    using Column = typename Pass<Scalar, Store, E>::Column;
-    const auto step = [&users](Index i, const Block& Z, Column& g, Vector<Scalar>& w) {
-      return users.step(i, Z, g, w);
+    Matrix<Scalar> weight_gradient;
+    const auto evaluate = [&] {
+      using Block = typename Pass<Scalar, Store, E>::ScoreBlock;
+      using Column = typename Pass<Scalar, Store, E>::Column;
+      if (options.order == StepOrder::alternating)
+        return pass.value_and_gradient(
+            V,
+            [&users](Index i, const Block& Z, Column& g, Vector<Scalar>& w) {
+              return users.step_then_terms(i, Z, g, w);
+            },
+            gradient);
+      return pass.value_and_gradients(
+          V, users.weights(),
+          [&users](Index i, Index first, const Column& t, Column& g) { return users.terms(i, first, t, g); },
+          gradient, weight_gradient);
     };
     for (Index t = 0; t < options.iterations; ++t) {
-      double value = pass.value_and_gradient(V, step, gradient);
+      double value = evaluate();
       value += regularize(bound, V, t, gradient);
       ++result.passes;
       if (!std::isfinite(value) || !gradient.allFinite()) {
@@ -156,6 +167,8 @@ struct GradientDescentFit {
       }
       result.trace.push_back(value);
       basis_steps.step(V, gradient);
+      if (options.order == StepOrder::simultaneous)
+        for (Index i = 0; i < comparisons.users(); ++i) users.step(i, weight_gradient.col(i));
       if constexpr (!std::is_same_v<std::remove_cvref_t<Observer>, NoObserver>)
         if (observer(FitProgress{V.cols(), result.passes, value})) {
           result.status = Status::stopped;
@@ -186,6 +199,7 @@ struct GradientDescentFit {
           gradient_(parameters_.rows(), parameters_.cols()),
           steps_(static_cast<std::size_t>(parameters_.cols()), AdamState<Vector<Scalar>>(fit.options.adam)),
           share_(parameters_.cols()),
+          unscaled_(comparisons.size()),
           margin_(comparisons.size()),
           value_(comparisons.size()),
           slope_(comparisons.size()),
@@ -202,28 +216,60 @@ struct GradientDescentFit {
 
     [[nodiscard]] const Matrix<Scalar>& parameters() const noexcept { return parameters_; }
 
-    /// One Adam step on user i's parameters; writes g and w of V's gradient for the pass.
-    template <class Block, class Column>
-    double step(Index i, const Block& Z, Column& g, Vector<Scalar>& w) {
-      const double value = terms(i, Z, g);
-      gradient_.col(i).noalias() = Z * g;
-      w = gradient_.col(i);
-      fit_.weights.pullback(parameters_.col(i), weights_.col(i), w, gradient_.col(i));
-      w = weights_.col(i);
-      if (!gradient_.col(i).allFinite()) return value;
+    [[nodiscard]] const Matrix<Scalar>& weights() const noexcept { return weights_; }
+
+    /// User i's share of the loss over positions first, .. with margins t before the temperature; g = its
+    /// derivatives with respect to them.
+    template <class Margins, class Column>
+    double terms(Index i, Index first, const Margins& t, Column& g) {
+      const Index m = t.size();
+      auto margin = margin_.segment(first, m);
+      auto value = value_.segment(first, m);
+      auto slope = slope_.segment(first, m);
+      auto curvature = curvature_.segment(first, m);
+      const auto scale = static_cast<Scalar>(1 / fit_.options.temperature);
+      margin = t * scale;
+      detail::evaluate_losses(fit_.loss, margin, value, slope, curvature);
+      double sum = 0;
+      for (Index j = 0; j < m; ++j) {
+        const double part = omega(first + j) * share_(i);
+        sum += part * static_cast<double>(value(j));
+        g(j) = static_cast<Scalar>(part) * slope(j) * scale;
+      }
+      return sum;
+    }
+
+    /// One Adam step on user i's parameters, given the gradient with respect to the weights.
+    template <class Gradient>
+    void step(Index i, const Gradient& weight_gradient) {
+      if (!weight_gradient.allFinite()) return;
+      fit_.weights.pullback(parameters_.col(i), weights_.col(i), weight_gradient, gradient_.col(i));
       steps_[static_cast<std::size_t>(i)].step(parameters_.col(i), gradient_.col(i));
       fit_.weights.weights(parameters_.col(i), weights_.col(i));
-      if (fit_.options.order == StepOrder::alternating) {
-        terms(i, Z, g);
-        w = weights_.col(i);
-      }
-      return value;
+    }
+
+    /// The step, then g and w of V's gradient at the new weights.   @return the value before
+    template <class Block, class Column>
+    double step_then_terms(Index i, const Block& Z, Column& g, Vector<Scalar>& w) {
+      const double before = value(i, Z, g);
+      w.noalias() = Z * g;
+      step(i, w);
+      value(i, Z, g);
+      w = weights_.col(i);
+      return before;
+    }
+
+    template <class Block, class Column>
+    double value(Index i, const Block& Z, Column& g) {
+      auto t = unscaled_.segment(comparisons_.begin(i), Z.cols());
+      t.noalias() = Z.transpose() * weights_.col(i);
+      return terms(i, comparisons_.begin(i), t, g);
     }
 
     template <class Block>
     double value(Index i, const Block& Z) {
       Vector<Scalar> g(Z.cols());
-      return terms(i, Z, g);
+      return value(i, Z, g);
     }
 
    private:
@@ -233,33 +279,12 @@ struct GradientDescentFit {
                  : static_cast<double>(comparisons_.weight[static_cast<std::size_t>(p)]);
     }
 
-    /// User i's share of the loss; g = its derivative with respect to z_j' w.
-    template <class Block, class Column>
-    double terms(Index i, const Block& Z, Column& g) {
-      const Index begin = comparisons_.begin(i), m = Z.cols();
-      auto margin = margin_.segment(begin, m);
-      auto value = value_.segment(begin, m);
-      auto slope = slope_.segment(begin, m);
-      auto curvature = curvature_.segment(begin, m);
-      const auto scale = static_cast<Scalar>(1 / fit_.options.temperature);
-      margin.noalias() = Z.transpose() * weights_.col(i);
-      margin *= scale;
-      detail::evaluate_losses(fit_.loss, margin, value, slope, curvature);
-      double sum = 0;
-      for (Index j = 0; j < m; ++j) {
-        const double part = omega(begin + j) * share_(i);
-        sum += part * static_cast<double>(value(j));
-        g(j) = static_cast<Scalar>(part) * slope(j) * scale;
-      }
-      return sum;
-    }
-
     const GradientDescentFit& fit_;
     const Comparisons<Store>& comparisons_;
     Matrix<Scalar> parameters_, weights_, gradient_;  ///< K x users
     std::vector<AdamState<Vector<Scalar>>> steps_;
-    Vector<double> share_;                               ///< of one comparison of each user in the mean
-    Vector<Scalar> margin_, value_, slope_, curvature_;  ///< by position
+    Vector<double> share_;  ///< of one comparison of each user in the mean
+    Vector<Scalar> unscaled_, margin_, value_, slope_, curvature_;  ///< by position
   };
 
   [[nodiscard]] auto bind(double mean_square) const {
@@ -310,7 +335,7 @@ struct GradientDescentFit {
     model.training["learning_rate"] = detail::to_text(options.adam.learning_rate);
     model.training["columns"] = detail::to_text(V.cols());
     model.training["columns_kept"] = detail::to_text(K);
-    result.covariance.assign(static_cast<std::size_t>(users), Matrix<double>::Zero(K - 1, K - 1));
+    result.covariance.assign(static_cast<std::size_t>(users), Matrix<double>::Zero(K, K));
   }
 
   /// Mean and covariance of the users' parameters, in the map's directions.

@@ -2,9 +2,11 @@
 // Copyright (c) 2026 The lore authors
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
+#include <utility>
 
 #include "lore/core/types.hpp"
 
@@ -57,122 +59,223 @@ inline constexpr bool readable_in_place = std::is_same_v<T, Scalar> || (std::is_
                                                                         (std::is_same_v<T, Eigen::bfloat16> ||
                                                                          std::is_same_v<T, Eigen::half>));
 
-/// Z(k, j) = x_j' V_k for J columns and B basis columns at once.
+/// Vector registers to spread sums over.
+#ifdef EIGEN_ARCH_DEFAULT_NUMBER_OF_REGISTERS
+inline constexpr bool many_registers = EIGEN_ARCH_DEFAULT_NUMBER_OF_REGISTERS >= 32;
+#else
+inline constexpr bool many_registers = false;
+#endif
+
+/// Calls body(begin, std::integral_constant<int, B>) for blocks of nearly equal width that cover 0 .. count,
+/// none wider than Most.
+template <int Most, class Body>
+[[gnu::always_inline]] inline void for_blocks(Index count, Body&& body) {
+  const Index blocks = (count + Most - 1) / Most;
+  for (Index block = 0; block < blocks; ++block) {
+    const Index begin = count * block / blocks, width = count * (block + 1) / blocks - begin;
+    [&]<int... B>(std::integer_sequence<int, B...>) {
+      (void)((width == B + 1 && (body(begin, std::integral_constant<int, B + 1>{}), true)) || ...);
+    }
+    (std::make_integer_sequence<int, Most>{});
+  }
+}
+
+/// Z(b, j) = x_j' V_b over rows begin .. end for J columns and B basis columns at once; added when `add`.
 template <int J, int B, Real Scalar, class T>
-[[gnu::always_inline]] inline void dot_block(const T* const* x, Index d, const Scalar* V, Index stride,
-                                             Scalar* Z, Index rank) {
+[[gnu::always_inline]] inline void dot_block(const T* const* x, Index begin, Index end, const Scalar* V,
+                                             Index stride, Scalar* Z, Index rank, bool add) {
   using namespace Eigen::internal;
   using P = Packet<Scalar>;
   constexpr Index n = lanes<Scalar>;
   P sum[J][B];
-#pragma GCC unroll 4
+#pragma GCC unroll 8
   for (int j = 0; j < J; ++j)
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int b = 0; b < B; ++b) sum[j][b] = pset1<P>(Scalar(0));
-  Index r = 0;
-  for (; r + n <= d; r += n) {
+  Index r = begin;
+  for (; r + n <= end; r += n) {
     P v[B];
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int b = 0; b < B; ++b) v[b] = ploadu<P>(V + b * stride + r);
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int j = 0; j < J; ++j) {
       const P e = load_packet<Scalar>(x[j] + r);
-#pragma GCC unroll 4
+#pragma GCC unroll 8
       for (int b = 0; b < B; ++b) sum[j][b] = pmadd(e, v[b], sum[j][b]);
     }
   }
-#pragma GCC unroll 4
+#pragma GCC unroll 8
   for (int j = 0; j < J; ++j)
-#pragma GCC unroll 4
+#pragma GCC unroll 8
     for (int b = 0; b < B; ++b) {
       Scalar total = predux(sum[j][b]);
-      for (Index q = r; q < d; ++q) total += static_cast<Scalar>(x[j][q]) * V[b * stride + q];
-      Z[j * rank + b] = total;
+      for (Index q = r; q < end; ++q) total += static_cast<Scalar>(x[j][q]) * V[b * stride + q];
+      Scalar& out = Z[j * rank + b];
+      out = add ? out + total : total;
     }
 }
 
-/// G_b += sum_j c(b, j) x_j for J columns and B basis columns at once.
-template <int J, int B, Real Scalar, class T>
-[[gnu::always_inline]] inline void axpy_block(const T* const* x, Index d, const Scalar* c, Index rank,
-                                              Scalar* G, Index stride) {
+/// G_b += sum_j c(b, j) x_j over rows r .. r + P packets for B basis columns at once.
+template <int B, int P, Real Scalar, class T>
+[[gnu::always_inline]] inline void outer_block(const T* const* x, Index m, Index r, const Scalar* c,
+                                               Index c_stride, Scalar* G, Index stride) {
   using namespace Eigen::internal;
-  using P = Packet<Scalar>;
+  using Pack = Packet<Scalar>;
   constexpr Index n = lanes<Scalar>;
-  P factor[J][B];
-#pragma GCC unroll 4
-  for (int j = 0; j < J; ++j)
-#pragma GCC unroll 4
-    for (int b = 0; b < B; ++b) factor[j][b] = pset1<P>(c[j * rank + b]);
-  Index r = 0;
-  for (; r + n <= d; r += n) {
-    P e[J];
-#pragma GCC unroll 4
-    for (int j = 0; j < J; ++j) e[j] = load_packet<Scalar>(x[j] + r);
-#pragma GCC unroll 4
+  Pack sum[P][B];
+#pragma GCC unroll 8
+  for (int b = 0; b < B; ++b)
+#pragma GCC unroll 8
+    for (int p = 0; p < P; ++p) sum[p][b] = ploadu<Pack>(G + b * stride + r + p * n);
+  for (Index j = 0; j < m; ++j) {
+    Pack e[P];
+#pragma GCC unroll 8
+    for (int p = 0; p < P; ++p) e[p] = load_packet<Scalar>(x[j] + r + p * n);
+#pragma GCC unroll 8
     for (int b = 0; b < B; ++b) {
-      P sum = ploadu<P>(G + b * stride + r);
-#pragma GCC unroll 4
-      for (int j = 0; j < J; ++j) sum = pmadd(e[j], factor[j][b], sum);
-      pstoreu(G + b * stride + r, sum);
+      const Pack factor = pset1<Pack>(c[j * c_stride + b]);
+#pragma GCC unroll 8
+      for (int p = 0; p < P; ++p) sum[p][b] = pmadd(e[p], factor, sum[p][b]);
     }
   }
-  for (; r < d; ++r)
-#pragma GCC unroll 4
-    for (int b = 0; b < B; ++b)
-#pragma GCC unroll 4
-      for (int j = 0; j < J; ++j) G[b * stride + r] += c[j * rank + b] * static_cast<Scalar>(x[j][r]);
+#pragma GCC unroll 8
+  for (int b = 0; b < B; ++b)
+#pragma GCC unroll 8
+    for (int p = 0; p < P; ++p) pstoreu(G + b * stride + r + p * n, sum[p][b]);
 }
 
 /// Z (rank x m) = V' X, with X given by the addresses of its m columns.
 template <Real Scalar, class T>
 [[gnu::noinline]] void scores_of_columns(const T* const* x, Index m, Index d, const Scalar* V, Index rank,
                                          Scalar* Z) {
-  const auto columns = [&]<int J>(std::integral_constant<int, J>, Index j) {
-    Index k = 0;
-    for (; k + 4 <= rank; k += 4) dot_block<J, 4>(x + j, d, V + k * d, d, Z + j * rank + k, rank);
-    switch (rank - k) {
-      case 3:
-        dot_block<J, 3>(x + j, d, V + k * d, d, Z + j * rank + k, rank);
-        break;
-      case 2:
-        dot_block<J, 2>(x + j, d, V + k * d, d, Z + j * rank + k, rank);
-        break;
-      case 1:
-        dot_block<J, 1>(x + j, d, V + k * d, d, Z + j * rank + k, rank);
-        break;
-      default:
-        break;
-    }
-  };
-  Index j = 0;
-  for (; j + 4 <= m; j += 4) columns(std::integral_constant<int, 4>{}, j);
-  for (; j < m; ++j) columns(std::integral_constant<int, 1>{}, j);
+  // Where V is too wide for the nearest cache it is worked through by blocks of rows.
+  const Index rows = rank <= 12 ? std::max<Index>(d, 1) : 1024;
+  for (Index begin = 0; begin == 0 || begin < d; begin += rows) {
+    const Index end = std::min(d, begin + rows);
+    const auto columns = [&]<int J>(std::integral_constant<int, J>, Index j) {
+      for_blocks<many_registers ? 6 : 3>(rank, [&]<int B>(Index k, std::integral_constant<int, B>) {
+        dot_block<J, B>(x + j, begin, end, V + k * d, d, Z + j * rank + k, rank, begin > 0);
+      });
+    };
+    Index j = 0;
+    for (; j + 4 <= m; j += 4) columns(std::integral_constant<int, 4>{}, j);
+    for (; j < m; ++j) columns(std::integral_constant<int, 1>{}, j);
+  }
 }
 
-/// G (d x rank) += X C', with X given by the addresses of its m columns and C (rank x m).
+/// G (d x rank, columns `stride` apart) += X C', with X given by the addresses of its m columns and C (rank x
+/// m, columns `C_stride` apart).
 template <Real Scalar, class T>
-[[gnu::noinline]] void add_outer_products(const T* const* x, Index m, Index d, const Scalar* C, Index rank,
-                                          Scalar* G) {
-  const auto columns = [&]<int J>(std::integral_constant<int, J>, Index j) {
-    Index k = 0;
-    for (; k + 4 <= rank; k += 4) axpy_block<J, 4>(x + j, d, C + j * rank + k, rank, G + k * d, d);
-    switch (rank - k) {
-      case 3:
-        axpy_block<J, 3>(x + j, d, C + j * rank + k, rank, G + k * d, d);
-        break;
-      case 2:
-        axpy_block<J, 2>(x + j, d, C + j * rank + k, rank, G + k * d, d);
-        break;
-      case 1:
-        axpy_block<J, 1>(x + j, d, C + j * rank + k, rank, G + k * d, d);
-        break;
-      default:
-        break;
+[[gnu::noinline]] void add_outer_products(const T* const* x, Index m, Index d, const Scalar* C,
+                                          Index C_stride, Index rank, Scalar* G, Index stride) {
+  constexpr Index n = lanes<Scalar>;
+  constexpr int most = many_registers ? 8 : 4;
+  Index r = 0;
+  const auto sweep = [&]<int P>(std::integral_constant<int, P>) {
+    for (; r + P * n <= d; r += P * n) {
+      for_blocks<most>(rank, [&]<int B>(Index k, std::integral_constant<int, B>) {
+        outer_block<B, P>(x, m, r, C + k, C_stride, G + k * stride, stride);
+      });
     }
   };
-  Index j = 0;
-  for (; j + 4 <= m; j += 4) columns(std::integral_constant<int, 4>{}, j);
-  for (; j < m; ++j) columns(std::integral_constant<int, 1>{}, j);
+  if (rank == 1)
+    for (; r + 8 * n <= d; r += 8 * n) outer_block<1, 8>(x, m, r, C, C_stride, G, stride);
+  sweep(std::integral_constant<int, 2>{});
+  sweep(std::integral_constant<int, 1>{});
+  for (; r < d; ++r)
+    for (Index j = 0; j < m; ++j)
+      for (Index b = 0; b < rank; ++b)
+        G[b * stride + r] += C[j * C_stride + b] * static_cast<Scalar>(x[j][r]);
+}
+
+/// Columns that `stream_dots` and `stream_sums` take at once.
+inline constexpr int stream_width = many_registers ? 8 : 4;
+
+template <Real Scalar>
+struct PacketPair {
+  Packet<Scalar> first, second;
+};
+
+/// Two packets of stored values; of bf16 the even ones and the odd ones, which needs no shuffle.
+template <Real Scalar, class T>
+[[gnu::always_inline]] inline PacketPair<Scalar> load_pair(const T* from) {
+  constexpr Index n = lanes<Scalar>;
+  if constexpr (std::is_same_v<T, Eigen::bfloat16>) {
+    WideLanes raw;
+    std::memcpy(&raw, from, sizeof raw);
+    const WideLanes even = raw << 16, odd = raw & 0xffff0000U;
+    PacketPair<Scalar> out;
+    std::memcpy(&out.first, &even, sizeof even);
+    std::memcpy(&out.second, &odd, sizeof odd);
+    return out;
+  } else {
+    return {load_packet<Scalar>(from), load_packet<Scalar>(from + n)};
+  }
+}
+
+/// t_j = x_j'u for `stream_width` columns; u in the order of `load_pair`.
+template <Real Scalar, class T>
+[[gnu::noinline]] void stream_dots(const T* const* column, const Scalar* u, Index d, Scalar* t) {
+  using namespace Eigen::internal;
+  using P = Packet<Scalar>;
+  constexpr Index n = lanes<Scalar>;
+  constexpr int J = stream_width;
+  P sum[J];
+  const T* x[J];
+#pragma GCC unroll 8
+  for (int j = 0; j < J; ++j) {
+    sum[j] = pset1<P>(Scalar(0));
+    x[j] = column[j];
+  }
+  Index r = 0;
+  for (; r + 2 * n <= d; r += 2 * n) {
+    const P first = ploadu<P>(u + r), second = ploadu<P>(u + r + n);
+#pragma GCC unroll 8
+    for (int j = 0; j < J; ++j) {
+      const PacketPair<Scalar> e = load_pair<Scalar>(x[j] + r);
+      sum[j] = pmadd(e.first, first, sum[j]);
+      sum[j] = pmadd(e.second, second, sum[j]);
+    }
+  }
+  for (int j = 0; j < J; ++j) {
+    Scalar total = predux(sum[j]);
+    for (Index q = r; q < d; ++q) total += static_cast<Scalar>(x[j][q]) * u[q];
+    t[j] = total;
+  }
+}
+
+/// h += sum_j g_j x_j for `stream_width` columns, which are near; h in the order of `load_pair`. Brings
+/// the front parts of the `next` columns nearer meanwhile, since memory would be idle.
+template <Real Scalar, class T>
+[[gnu::noinline]] void stream_sums(const T* const* column, const Scalar* g, Index d, Scalar* h,
+                                   const T* const* next) {
+  using namespace Eigen::internal;
+  using P = Packet<Scalar>;
+  constexpr Index n = lanes<Scalar>, line = 64 / static_cast<Index>(sizeof(T));
+  constexpr int J = stream_width;
+  P factor[J];
+  const T* x[J];
+#pragma GCC unroll 8
+  for (int j = 0; j < J; ++j) {
+    factor[j] = pset1<P>(g[j]);
+    x[j] = column[j];
+  }
+  Index r = 0;
+  for (Index ahead = 0; r + 2 * n <= d; r += 2 * n, ahead += line) {
+#pragma GCC unroll 8
+    for (int j = 0; j < J; ++j) __builtin_prefetch(next[j] + ahead, 0, 2);
+    P first = ploadu<P>(h + r), second = ploadu<P>(h + r + n);
+#pragma GCC unroll 8
+    for (int j = 0; j < J; ++j) {
+      const PacketPair<Scalar> e = load_pair<Scalar>(x[j] + r);
+      first = pmadd(e.first, factor[j], first);
+      second = pmadd(e.second, factor[j], second);
+    }
+    pstoreu(h + r, first);
+    pstoreu(h + r + n, second);
+  }
+  for (; r < d; ++r)
+    for (int j = 0; j < J; ++j) h[r] += g[j] * static_cast<Scalar>(x[j][r]);
 }
 
 }  // namespace lore::detail

@@ -26,6 +26,9 @@ namespace lore {
 ///   value = step(i, Z, g, w)   the same when dF/dz_j = g_j w: g (m) and w (K) are written, and the gradient
 ///                              costs 2 d (m + K) operations instead of 2 d m K
 ///
+/// Where the weights are known before the pass, `value_and_gradients` needs margins alone and costs the same
+/// whatever the rank.
+///
 /// A step may keep state by user, so a user's weights can move between the forward half (Z) and the gradient
 /// of V.
 ///
@@ -47,6 +50,7 @@ class Pass {
     if constexpr (TableStore<Store>)
       if (comparisons_.features->indexed()) index_items();
     values_.resize(static_cast<std::size_t>(comparisons_.users()));
+    cut_segments();
   }
 
   [[nodiscard]] const Comparisons<Store>& comparisons() const noexcept { return comparisons_; }
@@ -98,6 +102,41 @@ class Pass {
     return total();
   }
 
+  /// F = sum_ij f_ij(x_ij' V w_i) with known weights, and its gradients with respect to V and W. By user, u =
+  /// V w_i, t = X'u, h = X g, dV += h w_i', dw_i = V'h, or by scores, whichever is less work; dense features,
+  /// and pairs of an embedding table that share few embeddings, are read once.
+  /// @param W     K x users
+  /// @param step  value = step(i, first, t, g): margins t (m) of user i's positions first .. first + m; g
+  /// (m),
+  ///              their derivatives, is written. Called for parts of a user, from several threads
+  /// @param dV    d x K, overwritten   @param dW  K x users, overwritten
+  /// @throws std::invalid_argument on a shape mismatch, and whatever a step throws
+  /// @cost 4 n d + 6 d K users operations by user, 2 n d (K + 1) + 2 d K users by scores
+  template <class Step>
+  double value_and_gradients(const Matrix<Scalar>& V, const Matrix<Scalar>& W, Step&& step,
+                             Matrix<Scalar>& dV, Matrix<Scalar>& dW) {
+    check_basis(V);
+    detail::check_size("Pass", "rows of W", W.rows(), V.cols());
+    detail::check_size("Pass", "columns of W", W.cols(), comparisons_.users());
+    dW.resize(W.rows(), W.cols());
+    if (by_user_pays(V.cols())) {
+      dV.resize(V.rows(), V.cols());
+      return run_margins(V, W, step, dV, dW);
+    }
+    return value_and_gradient(
+        V,
+        [&](Index i, const ScoreBlock& Z, Column& g, Vector<Scalar>& w) {
+          w = W.col(i);
+          const Index begin = comparisons_.begin(i);
+          const Column t(margins_.data() + begin, Z.cols());
+          Column(margins_.data() + begin, Z.cols()).noalias() = Z.transpose() * w;
+          const double value = Z.cols() > 0 ? step(i, begin, t, g) : 0.0;
+          dW.col(i).noalias() = Z * g;
+          return value;
+        },
+        dV);
+  }
+
   /// Z = V'X, the scores of all comparisons in the order of their positions: K x n.
   /// @cost 2 n d K operations, or 2 items d K + n K on an embedding table
   [[gnu::noinline]] [[nodiscard]] Matrix<Scalar> scores(const Matrix<Scalar>& V) {
@@ -122,7 +161,14 @@ class Pass {
   }
 
  private:
-  static constexpr Index tile = 32;  ///< columns whose addresses are gathered at once
+  static constexpr Index tile = 32;            ///< columns whose addresses are gathered at once
+  static constexpr Index segment_block = 256;  ///< segments whose u and h are in memory at once
+  static constexpr Index row_block = 256;
+
+  /// Positions of one user that are worked through in a row.
+  struct Segment {
+    Index user, begin, end;
+  };
 
   struct Work {
     Matrix<Scalar> gradient;             ///< d x K, this chunk's share
@@ -191,28 +237,39 @@ class Pass {
     reserved_rank_ = rank;
   }
 
-  /// Calls body(addresses, m, first) for tiles of the columns that column_of(first .. end) names, in place
-  /// when the kernels can read the storage, else through `work.loaded`.
+  /// Calls body(addresses, m, first, next) for tiles of the columns that column_of(first .. end) names, with
+  /// the addresses of the tile after, or the same, in place when the kernels can read the storage, else
+  /// through `work.loaded`. At least `stream_width` addresses
+  /// can be read: a small tile is filled up with its first column.
   template <class ColumnOf, class Body>
-  void for_tiles(Work& work, Index begin, Index end, ColumnOf&& column_of, Body&& body) const {
+  void for_tiles(Work& work, Index begin, Index end, Index width, ColumnOf&& column_of, Body&& body) const {
     const Index d = comparisons_.dimension();
     const auto by_address = [&](const auto* base) {
       using T = std::remove_cvref_t<decltype(*base)>;
-      const T* address[tile];
-      for (Index p = begin; p < end; p += tile) {
-        const Index m = std::min(tile, end - p);
-        for (Index j = 0; j < m; ++j) address[j] = base + column_of(p + j) * d;
-        body(static_cast<const T* const*>(address), m, p);
+      const T *tiles[2][tile], **now = tiles[0], **next = tiles[1];
+      const auto gather = [&](const T** out, Index p) {
+        const Index m = std::min(width, end - p);
+        for (Index j = 0; j < m; ++j) out[j] = base + column_of(p + j) * d;
+        for (Index j = std::max<Index>(m, 1); j < detail::stream_width; ++j) out[j] = out[0];
+      };
+      if (begin < end) gather(now, begin);
+      for (Index p = begin; p < end; p += width) {
+        const bool more = p + width < end;
+        if (more) gather(next, p + width);
+        body(static_cast<const T* const*>(now), std::min(width, end - p), p,
+             static_cast<const T* const*>(more ? next : now));
+        std::swap(now, next);
       }
     };
     const auto by_loading = [&](auto&& load) {
-      work.loaded.resize(at(d * tile));
+      work.loaded.resize(at(d * width));
       const Scalar* address[tile];
-      for (Index j = 0; j < tile; ++j) address[j] = work.loaded.data() + j * d;
-      for (Index p = begin; p < end; p += tile) {
-        const Index m = std::min(tile, end - p);
+      for (Index p = begin; p < end; p += width) {
+        const Index m = std::min(width, end - p);
+        for (Index j = 0; j < std::max<Index>(m, detail::stream_width); ++j)
+          address[j] = work.loaded.data() + (j < m ? j : 0) * d;
         for (Index j = 0; j < m; ++j) load(column_of(p + j), work.loaded.data() + j * d);
-        body(static_cast<const Scalar* const*>(address), m, p);
+        body(static_cast<const Scalar* const*>(address), m, p, static_cast<const Scalar* const*>(address));
       }
     };
     if constexpr (TableStore<Store>) {
@@ -234,8 +291,8 @@ class Pass {
   [[gnu::noinline]] void score_positions(Work& work, Index begin, Index end, const Matrix<Scalar>& V,
                                          Scalar* Z) const {
     for_tiles(
-        work, begin, end, [&](Index p) { return column_at(p); },
-        [&](const auto* x, Index m, Index p) {
+        work, begin, end, tile, [&](Index p) { return column_at(p); },
+        [&](const auto* x, Index m, Index p, const auto*) {
           detail::scores_of_columns(x, m, V.rows(), V.data(), V.cols(), Z + (p - begin) * V.cols());
         });
   }
@@ -245,9 +302,9 @@ class Pass {
                                        Scalar* G) const {
     const Index d = comparisons_.dimension();
     for_tiles(
-        work, begin, end, [&](Index p) { return column_at(p); },
-        [&](const auto* x, Index m, Index p) {
-          detail::add_outer_products(x, m, d, C + (p - begin) * rank, rank, G);
+        work, begin, end, tile, [&](Index p) { return column_at(p); },
+        [&](const auto* x, Index m, Index p, const auto*) {
+          detail::add_outer_products(x, m, d, C + (p - begin) * rank, rank, rank, G, d);
         });
   }
 
@@ -275,7 +332,8 @@ class Pass {
             work.direction.setZero();
             add_positions(work, begin, end, g.data(), 1, work.direction.data());
             const Scalar* const h = work.direction.data();
-            detail::add_outer_products(&h, 1, V.rows(), work.weights.data(), rank, work.gradient.data());
+            detail::add_outer_products(&h, 1, V.rows(), work.weights.data(), rank, rank, work.gradient.data(),
+                                       V.rows());
           }
         } else {
           GradientBlock G(work.slopes.data(), rank, m);
@@ -285,6 +343,164 @@ class Pass {
       }
     });
     reduce(chunks, gradient);
+  }
+
+  /// Users in segments, so that one user with most of the comparisons occupies every thread.
+  void cut_segments() {
+    const Index longest = std::max<Index>(256, comparisons_.size() / 16);
+    for (Index i = 0; i < comparisons_.users(); ++i) {
+      const Index m = comparisons_.count(i), parts = (m + longest - 1) / longest;
+      for (Index part = 0; part < parts; ++part)
+        segments_.push_back(
+            {i, comparisons_.begin(i) + m * part / parts, comparisons_.begin(i) + m * (part + 1) / parts});
+    }
+    margins_.resize(at(comparisons_.size()));
+    margin_slopes_.resize(at(comparisons_.size()));
+  }
+
+  /// Whether margins by user are less work than by scores. An embedding table is read by pairs then, which
+  /// pays where few embeddings are shared.
+  [[nodiscard]] bool by_user_pays(Index rank) const {
+    const Index n = comparisons_.size(), segments = static_cast<Index>(segments_.size());
+    if (indexed() && 2 * n > vectors() + vectors() / 10) return false;
+    return rank == 1 || n * (rank - 1) >= 2 * rank * segments;
+  }
+
+  template <class Step>
+  double run_margins(const Matrix<Scalar>& V, const Matrix<Scalar>& W, Step& step, Matrix<Scalar>& dV,
+                     Matrix<Scalar>& dW) {
+    const Index K = V.cols(), d = V.rows(), count = static_cast<Index>(segments_.size());
+    const Index room = std::min(count, segment_block), blocks = (d + row_block - 1) / row_block;
+    rewards_.resize(d, room);
+    pulls_.resize(d, room);
+    segment_weights_.resize(K, room);
+    segment_weights_by_row_.resize(room, K);
+    segment_gradients_.resize(K, room);
+    segment_values_.resize(at(room));
+    work_.resize(std::max(work_.size(), at(std::min<Index>(room, 64))));
+    dW.setZero();
+    dV.setZero();
+    double value = 0;
+    for (Index first = 0; first < count; first += segment_block) {
+      const Index some = std::min(segment_block, count - first);
+      for (Index s = 0; s < some; ++s) {
+        segment_weights_.col(s) = W.col(segments_[at(first + s)].user);
+        segment_weights_by_row_.row(s) = segment_weights_.col(s).transpose();
+      }
+      executor_.for_each(blocks, [&](Index b) { place_rewards(V, b * row_block, some); });
+      const Index tasks = std::min<Index>(some, 64);
+      executor_.for_each(tasks, [&](Index a) {
+        for (Index s = some * a / tasks; s < some * (a + 1) / tasks; ++s)
+          run_segment(work_[at(a)], segments_[at(first + s)], s, step);
+      });
+      executor_.for_each(blocks + (some + 7) / 8, [&](Index b) {
+        if (b < blocks)
+          add_pulls(dV, b * row_block, some);
+        else
+          weigh_pulls(V, (b - blocks) * 8, std::min(some, (b - blocks) * 8 + 8));
+      });
+      for (Index s = 0; s < some; ++s) {
+        value += segment_values_[at(s)];
+        dW.col(segments_[at(first + s)].user) += segment_gradients_.col(s);
+      }
+    }
+    return value;
+  }
+
+  /// U = V W, rows from `row` on.
+  [[gnu::noinline]] void place_rewards(const Matrix<Scalar>& V, Index row, Index some) {
+    const Index rows = std::min(row_block, V.rows() - row);
+    rewards_.block(row, 0, rows, some).setZero();
+    outer(V, row, rows, V.cols(), segment_weights_by_row_.data(), segment_weights_by_row_.rows(), some,
+          rewards_);
+  }
+
+  /// dV += H W'.
+  [[gnu::noinline]] void add_pulls(Matrix<Scalar>& dV, Index row, Index some) {
+    outer(pulls_, row, std::min(row_block, dV.rows() - row), some, segment_weights_.data(), dV.cols(),
+          dV.cols(), dV);
+  }
+
+  /// out += A C' over `rows` rows, m columns of A and `width` columns of out; C's columns `stride` apart.
+  static void outer(const Matrix<Scalar>& A, Index row, Index rows, Index m, const Scalar* C, Index stride,
+                    Index width, Matrix<Scalar>& out) {
+    const Scalar* address[tile];
+    for (Index begin = 0; begin < m; begin += tile) {
+      const Index some = std::min(tile, m - begin);
+      for (Index j = 0; j < some; ++j) address[j] = A.data() + (begin + j) * A.rows() + row;
+      detail::add_outer_products(static_cast<const Scalar* const*>(address), some, rows, C + begin * stride,
+                                 stride, width, out.data() + row, out.rows());
+    }
+  }
+
+  /// dw = V'h of segments begin .. end.
+  [[gnu::noinline]] void weigh_pulls(const Matrix<Scalar>& V, Index begin, Index end) {
+    const Scalar* address[8];
+    for (Index s = begin; s < end; ++s) address[s - begin] = pulls_.data() + s * V.rows();
+    detail::scores_of_columns(static_cast<const Scalar* const*>(address), end - begin, V.rows(), V.data(),
+                              V.cols(), segment_gradients_.data() + begin * V.cols());
+  }
+
+  /// One segment's margins, slopes and h, its features read once: by tiles that stay in cache between the
+  /// dots and the sums.
+  template <class Step>
+  void run_segment(Work& work, const Segment& segment, Index s, Step& step) {
+    if constexpr (TableStore<Store>)
+      if (indexed()) {
+        stream<2>(work, segment, s, step, [&](Index q) {
+          const Index column = column_at(q / 2);
+          return q % 2 == 0 ? comparisons_.features->chosen(column) : comparisons_.features->rejected(column);
+        });
+        return;
+      }
+    stream<1>(work, segment, s, step, [&](Index p) { return column_at(p); });
+  }
+
+  /// @tparam Each  columns a comparison: 1, or 2 whose difference counts
+  template <int Each, class Step, class ColumnOf>
+  void stream(Work& work, const Segment& segment, Index s, Step& step, ColumnOf&& column_of) {
+    constexpr Index width = detail::stream_width;
+    const Index d = comparisons_.dimension(), end = Each * segment.end;
+    Scalar* const u = rewards_.data() + s * d;
+    Scalar* const h = pulls_.data() + s * d;
+    std::fill_n(h, d, Scalar(0));
+    double value = 0;
+    bool ordered = false;
+    for_tiles(work, Each * segment.begin, end, width, column_of,
+              [&]<class T>(const T* const* x, Index m, Index q, const T* const* next) {
+                if (!ordered) order_pairs<T>(u, d, true);
+                ordered = true;
+                Scalar t[width], g[width] = {};
+                detail::stream_dots(x, u, d, t);
+                const Index first = q / Each, some = m / Each;
+                for (Index j = 0; j < some; ++j)
+                  margins_[at(first + j)] = Each == 1 ? t[j] : t[2 * j] - t[2 * j + 1];
+                Column slopes(margin_slopes_.data() + first, some);
+                value += step(segment.user, first, Column(margins_.data() + first, some), slopes);
+                for (Index j = 0; j < some; ++j) {
+                  g[Each * j] = slopes(j);
+                  if constexpr (Each == 2) g[2 * j + 1] = -slopes(j);
+                }
+                detail::stream_sums(x, g, d, h, next);
+                if (q + m == end) order_pairs<T>(h, d, false);
+              });
+    segment_values_[at(s)] = value;
+  }
+
+  /// Puts the d values at v into the order in which the kernels read pairs of T, or back.
+  template <class T>
+  static void order_pairs(Scalar* v, Index d, bool forth) {
+    if constexpr (std::is_same_v<T, Eigen::bfloat16>) {
+      constexpr Index n = detail::lanes<Scalar>;
+      Scalar pair[2 * n];
+      for (; d >= 2 * n; d -= 2 * n, v += 2 * n) {
+        for (Index q = 0; q < n; ++q) {
+          pair[forth ? q : 2 * q] = v[forth ? 2 * q : q];
+          pair[forth ? n + q : 2 * q + 1] = v[forth ? 2 * q + 1 : n + q];
+        }
+        std::copy_n(pair, 2 * n, v);
+      }
+    }
   }
 
   template <class Step>
@@ -330,10 +546,10 @@ class Pass {
       }
       work.gradient.setZero();
       for_tiles(
-          work, begin, end, [&](Index t) { return items_[at(t)]; },
-          [&](const auto* x, Index m, Index t) {
+          work, begin, end, tile, [&](Index t) { return items_[at(t)]; },
+          [&](const auto* x, Index m, Index t, const auto*) {
             detail::add_outer_products(x, m, comparisons_.dimension(), item_slopes_.data() + t * rank, rank,
-                                       work.gradient.data());
+                                       rank, work.gradient.data(), comparisons_.dimension());
           });
     });
   }
@@ -342,8 +558,8 @@ class Pass {
     executor_.for_each(item_chunks_, [&](Index a) {
       const Index begin = vectors() * a / item_chunks_, end = vectors() * (a + 1) / item_chunks_;
       for_tiles(
-          work_[at(a)], begin, end, [&](Index t) { return items_[at(t)]; },
-          [&](const auto* x, Index m, Index t) {
+          work_[at(a)], begin, end, tile, [&](Index t) { return items_[at(t)]; },
+          [&](const auto* x, Index m, Index t, const auto*) {
             detail::scores_of_columns(x, m, V.rows(), V.data(), V.cols(), item_scores_.data() + t * V.cols());
           });
     });
@@ -394,6 +610,14 @@ class Pass {
   std::vector<Index> chunks_;   ///< first user of each chunk, then users()
   std::vector<Work> work_;
   Index reserved_rank_ = -1;
+
+  // Known weights only.
+  std::vector<Segment> segments_;
+  std::vector<Scalar> margins_, margin_slopes_;         ///< by position
+  Matrix<Scalar> rewards_, pulls_;                      ///< d x segments of a block: u and h
+  Matrix<Scalar> segment_weights_, segment_gradients_;  ///< K x segments of a block
+  Matrix<Scalar> segment_weights_by_row_;               ///< segments of a block x K
+  std::vector<double> segment_values_;
 
   // An embedding table only.
   std::vector<Index> items_;              ///< touched embeddings, ascending
