@@ -24,65 +24,11 @@
 #include "lore/objective/pass.hpp"
 #include "lore/parallel/threads.hpp"
 
+#include "bandwidth.hpp"
+
 namespace {
 
 using lore::Index;
-
-/// The shortest of `repeats` runs, in seconds.
-double best_of(int repeats, const std::function<void()>& work) {
-  double best = 1e300;
-  for (int r = 0; r < repeats; ++r) {
-    const auto start = std::chrono::steady_clock::now();
-    work();
-    best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
-  }
-  return best;
-}
-
-/// Bytes a second that all threads together read of a buffer.
-double read_bandwidth(const void* data, std::size_t bytes, const lore::Threads& executor, int repeats) {
-  const auto* values = static_cast<const std::uint64_t*>(data);
-  const auto count = static_cast<Index>(bytes / sizeof(std::uint64_t));
-  const Index blocks = 64;
-  std::vector<std::uint64_t> sums(static_cast<std::size_t>(blocks));
-  volatile std::uint64_t sink = 0;
-  const double seconds = best_of(repeats, [&] {
-    executor.for_each(blocks, [&](Index b) {
-      const Index begin = count * b / blocks, end = count * (b + 1) / blocks;
-      std::uint64_t lanes[8] = {};
-      Index i = begin;
-      for (; i + 8 <= end; i += 8)
-        for (Index l = 0; l < 8; ++l) lanes[l] += values[i + l];
-      for (; i < end; ++i) lanes[0] += values[i];
-      for (const std::uint64_t lane : lanes) sums[static_cast<std::size_t>(b)] += lane;
-    });
-    for (const std::uint64_t sum : sums) sink = sink + sum;
-  });
-  return static_cast<double>(bytes) / seconds;
-}
-
-/// Multiply-adds (two operations each) a second of independent chains on all threads.
-double multiply_add_peak(const lore::Threads& executor, int repeats) {
-  using P = lore::detail::Packet<float>;
-  constexpr Index rounds = 2'000'000;
-  constexpr int chains = 12;
-  std::vector<float> out(static_cast<std::size_t>(executor.concurrency()));
-  const double seconds = best_of(repeats, [&] {
-    executor.for_each(executor.concurrency(), [&](Index t) {
-      P sum[chains];
-      const P a = Eigen::internal::pset1<P>(0.999F), b = Eigen::internal::pset1<P>(1e-3F);
-      for (int c = 0; c < chains; ++c) sum[c] = Eigen::internal::pset1<P>(static_cast<float>(c));
-      for (Index r = 0; r < rounds; ++r)
-#pragma GCC unroll 12
-        for (int c = 0; c < chains; ++c) sum[c] = Eigen::internal::pmadd(sum[c], a, b);
-      float total = 0;
-      for (int c = 0; c < chains; ++c) total += Eigen::internal::predux(sum[c]);
-      out[static_cast<std::size_t>(t)] = total;
-    });
-  });
-  return 2.0 * chains * static_cast<double>(rounds * lore::detail::lanes<float> * executor.concurrency()) /
-         seconds;
-}
 
 lore::FeatureMatrix random_features(Index d, Index n, lore::Storage storage) {
   lore::Rng rng = lore::make_rng(1);
@@ -150,11 +96,9 @@ int main(int argc, char** argv) {
   app.add_option("--json", json, "Write the rows to this file");
   CLI11_PARSE(app, argc, argv);
 
-  nlohmann::json report{{"bench", "pass"},
-                        {"compiler", __VERSION__},
-                        {"instructions", Eigen::SimdInstructionSetsInUse()},
-                        {"rows", nlohmann::json::array()}};
-  std::cout << "instructions: " << Eigen::SimdInstructionSetsInUse() << ", compiler: " << __VERSION__ << '\n';
+  nlohmann::json report{
+      {"bench", "pass"}, {"build", bench::build_description()}, {"rows", nlohmann::json::array()}};
+  std::cout << bench::build_description() << '\n';
   for (const std::string& name : storages) {
     const lore::Storage storage = name == "f32"   ? lore::Storage::f32
                                   : name == "f16" ? lore::Storage::f16
@@ -165,8 +109,8 @@ int main(int argc, char** argv) {
         static_cast<std::size_t>(table.dimension() * table.count()) * lore::bytes_of(storage);
     for (const int count : thread_counts) {
       const lore::Threads executor(count);
-      const double bandwidth = read_bandwidth(table.data(), bytes, executor, repeats);
-      const double peak = multiply_add_peak(executor, 3);
+      const double bandwidth = bench::read_bandwidth(table.data(), bytes, executor, repeats);
+      const double peak = bench::multiply_add_peak(executor, 3);
       std::cout << '\n'
                 << name << (setting.indexed ? " indexed" : " dense") << ", " << count
                 << " thread(s): " << static_cast<double>(bytes) * 1e-6 << " MB of features, read at "
@@ -197,7 +141,7 @@ int main(int argc, char** argv) {
         lore::Matrix<float> weight_gradient;
         const auto evaluate = [&] { pass.value_and_gradients(V, W, step, gradient, weight_gradient); };
         evaluate();
-        const double seconds = best_of(repeats, evaluate);
+        const double seconds = bench::best_of(repeats, evaluate);
         const auto n = static_cast<double>(setting.n), d = static_cast<double>(setting.d),
                    k = static_cast<double>(rank);
         const double operations =
@@ -218,13 +162,5 @@ int main(int argc, char** argv) {
       }
     }
   }
-  if (!json.empty()) {
-    std::ofstream out(json);
-    out << report.dump(1) << '\n';
-    if (!out.flush()) {
-      std::cerr << "error: " << json << ": cannot be written\n";
-      return 1;
-    }
-  }
-  return 0;
+  return bench::write_report(json, report) ? 0 : 1;
 }

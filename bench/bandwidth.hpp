@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT
+// Copyright (c) 2026 The lore authors
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <fstream>
+#include <functional>
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "lore/core/types.hpp"
+#include "lore/objective/kernels.hpp"
+#include "lore/parallel/threads.hpp"
+
+/// What the benchmarks share: the machine's limits, measured in the same run, and how rows are written.
+namespace bench {
+
+/// The shortest of `repeats` runs, in seconds.
+template <class Work>
+double best_of(int repeats, const Work& work) {
+  double best = 1e300;
+  for (int r = 0; r < repeats; ++r) {
+    const auto start = std::chrono::steady_clock::now();
+    work();
+    best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  }
+  return best;
+}
+
+/// Bytes a second that all threads together read of a buffer: the best of one and of eight streams a thread.
+inline double read_bandwidth(const void* data, std::size_t bytes, const lore::Threads& executor,
+                             int repeats) {
+  using lore::Index;
+  const auto* values = static_cast<const std::uint64_t*>(data);
+  const auto count = static_cast<Index>(bytes / sizeof(std::uint64_t));
+  const Index blocks = 64;
+  std::vector<std::uint64_t> sums(static_cast<std::size_t>(blocks));
+  volatile std::uint64_t sink = 0;
+  double seconds = 1e300;
+  for (const Index streams : {1, 8})
+    seconds = std::min(seconds, best_of(repeats, [&] {
+                         executor.for_each(blocks, [&](Index b) {
+                           const Index begin = count * b / blocks, end = count * (b + 1) / blocks;
+                           const Index length = (end - begin) / streams / 8 * 8;
+                           std::uint64_t lanes[8] = {};
+                           for (Index i = 0; i < length; i += 8)
+                             for (Index s = 0; s < streams; ++s)
+                               for (Index l = 0; l < 8; ++l) lanes[l] += values[begin + s * length + i + l];
+                           for (Index i = begin + streams * length; i < end; ++i) lanes[0] += values[i];
+                           for (const std::uint64_t lane : lanes) sums[static_cast<std::size_t>(b)] += lane;
+                         });
+                         for (const std::uint64_t sum : sums) sink = sink + sum;
+                       }));
+  return static_cast<double>(bytes) / seconds;
+}
+
+/// Multiply-adds (two operations each) a second of independent chains on all threads.
+inline double multiply_add_peak(const lore::Threads& executor, int repeats) {
+  using lore::Index;
+  using P = lore::detail::Packet<float>;
+  constexpr Index rounds = 2'000'000;
+  constexpr int chains = 12;
+  std::vector<float> out(static_cast<std::size_t>(executor.concurrency()));
+  const double seconds = best_of(repeats, [&] {
+    executor.for_each(executor.concurrency(), [&](Index t) {
+      P sum[chains];
+      const P a = Eigen::internal::pset1<P>(0.999F), b = Eigen::internal::pset1<P>(1e-3F);
+      for (int c = 0; c < chains; ++c) sum[c] = Eigen::internal::pset1<P>(static_cast<float>(c));
+      for (Index r = 0; r < rounds; ++r)
+#pragma GCC unroll 12
+        for (int c = 0; c < chains; ++c) sum[c] = Eigen::internal::pmadd(sum[c], a, b);
+      float total = 0;
+      for (int c = 0; c < chains; ++c) total += Eigen::internal::predux(sum[c]);
+      out[static_cast<std::size_t>(t)] = total;
+    });
+  });
+  return 2.0 * chains * static_cast<double>(rounds * lore::detail::lanes<float> * executor.concurrency()) /
+         seconds;
+}
+
+/// Compiler, flags and instruction set of this program.
+inline std::string build_description() {
+  return std::string("compiler ") + __VERSION__ + ", flags " + LORE_BENCH_FLAGS + ", instructions " +
+         Eigen::SimdInstructionSetsInUse();
+}
+
+/// Writes the report where asked. @return whether that worked; an empty path asks for nothing
+inline bool write_report(const std::string& path, const nlohmann::json& report) {
+  if (path.empty()) return true;
+  std::ofstream out(path);
+  out << report.dump(1) << '\n';
+  if (out.flush()) return true;
+  std::cerr << "error: " << path << ": cannot be written\n";
+  return false;
+}
+
+}  // namespace bench
