@@ -45,6 +45,24 @@ Json json_of(const OptionValue& value) {
       value);
 }
 
+Json numbers(const lore::Vector<double>& values) {
+  Json list = Json::array();
+  for (const double value : values) list.push_back(number(value));
+  return list;
+}
+
+/// null with one column: it has nothing to fall together with.
+Json json_of(const std::optional<lore::CollapseDiagnosis>& collapse) {
+  if (!collapse) return nullptr;
+  Json cosines = Json::array();
+  for (Index k = 0; k < collapse->cosines.rows(); ++k)
+    cosines.push_back(numbers(collapse->cosines.row(k).transpose()));
+  return {{"cosines", std::move(cosines)},
+          {"singular_values", numbers(collapse->singular_values)},
+          {"effective_rank", number(collapse->effective_rank)},
+          {"share_of_users", numbers(collapse->users)}};
+}
+
 Json json_of(const RankResult& result) {
   Json options = Json::object();
   for (const auto& [name, value] : result.fit.options) options[name] = json_of(value);
@@ -54,6 +72,7 @@ Json json_of(const RankResult& result) {
           {"few_shot_train", json_of(result.few_shot_train)},
           {"unseen_test", json_of(result.unseen_test)},
           {"columns_kept", result.columns_kept},
+          {"collapse", json_of(result.collapse)},
           {"fit",
            {{"status", result.fit.status},
             {"passes", result.fit.passes},
@@ -120,6 +139,31 @@ constexpr std::array<std::pair<const char*, Figure RankResult::*>, 4> figures{
      {"unseen_test", &RankResult::unseen_test}}};
 
 }  // namespace
+
+void print_collapse(std::ostream& out, const Results& results) {
+  const auto rounded = [](double value, const char* format) {
+    char text[32];
+    std::snprintf(text, sizeof text, format, value);
+    return std::string(text);
+  };
+  std::vector<std::vector<std::string>> rows{{"rank", "columns", "effective rank", "mean cosine",
+                                              "largest cosine", "singular values", "most users on one"}};
+  for (const RankResult& result : results.ranks) {
+    if (!result.collapse) continue;
+    const lore::CollapseDiagnosis& found = *result.collapse;
+    lore::Matrix<double> apart = found.cosines;
+    apart.diagonal().setConstant(-1);
+    rows.push_back({rank_name(result.rank), std::to_string(result.columns_kept),
+                    rounded(found.effective_rank, "%.1f"), rounded(found.mean_cosine(), "%.2f"),
+                    rounded(apart.maxCoeff(), "%.2f"),
+                    rounded(found.singular_values(0), "%.3g") + " .. " +
+                        rounded(found.singular_values(found.singular_values.size() - 1), "%.3g"),
+                    rounded(100 * found.users.maxCoeff(), "%.0f %%")});
+  }
+  if (rows.size() == 1) return;
+  out << "\nColumns of the basis\n";
+  print_columns(out, rows);
+}
 
 void print_columns(std::ostream& out, const std::vector<std::vector<std::string>>& rows) {
   std::vector<std::size_t> width(rows.front().size(), 0);

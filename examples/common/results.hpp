@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "lore/core/types.hpp"
+#include "lore/evaluate/diagnosis.hpp"
 
 namespace lore_examples {
 
@@ -48,7 +49,8 @@ struct RankResult {
   Figure seen_test;
   Figure few_shot_train;
   Figure unseen_test;
-  Index columns_kept = 0;  ///< columns left after pruning
+  Index columns_kept = 0;                           ///< columns left after pruning
+  std::optional<lore::CollapseDiagnosis> collapse;  ///< of the columns kept, with two or more
   FitRecord fit;
   double few_shot_seconds = 0;
 };
@@ -107,6 +109,9 @@ void write_csv(const std::filesystem::path& path, const FewShotCurve& curve);
 /// Aligned columns, accuracies in percent as `mean +- standard error`; `*` marks the selected rank.
 void print_table(std::ostream& out, const Results& results);
 void print_table(std::ostream& out, const FewShotCurve& curve);
+
+/// For every rank with two or more columns: how far they have fallen together and how users spread over them.
+void print_collapse(std::ostream& out, const Results& results);
 
 /// A table: columns as wide as their widest cell, the first one to the left, the others to the right, a rule
 /// below the first row. @param rows  at least one, all of one length

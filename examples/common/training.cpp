@@ -364,6 +364,7 @@ int train_basis(const TrainOptions& options, const TrainingDefaults& defaults, s
       const Model model = protocol.fit(rank, result.fit, result.columns_kept, progress);
       if (interrupted()) break;
       protocol.measure(model, result);
+      if (result.columns_kept > 1) result.collapse = lore::diagnose_collapse(model);
       if (results.selected_rank == rank && !options.model.empty()) write_model(options.model, model);
     }
     results.ranks.push_back(std::move(result));
@@ -373,6 +374,7 @@ int train_basis(const TrainOptions& options, const TrainingDefaults& defaults, s
   keep();
   out << '\n';
   print_table(out, results);
+  print_collapse(out, results);
   if (!options.csv.empty()) write_csv(options.csv, results);
   if (!options.plot.empty()) write_plot(options.plot, results);
   out << '\n';

@@ -15,6 +15,7 @@
 #include "lore/data/shots.hpp"
 #include "lore/data/simulate.hpp"
 #include "lore/data/split.hpp"
+#include "lore/evaluate/diagnosis.hpp"
 #include "lore/evaluate/few_shot_curve.hpp"
 #include "lore/evaluate/rewardbench2.hpp"
 #include "lore/fit/coordinate_prior.hpp"

@@ -140,7 +140,7 @@ TEST_CASE("The results file has exactly the keys of its format") {
   REQUIRE(json["ranks"].size() == 3);
   const Json& rank = json["ranks"][2];
   CHECK(keys(rank) == Keys{"rank", "seen_train", "seen_test", "few_shot_train", "unseen_test", "columns_kept",
-                           "fit", "few_shot"});
+                           "collapse", "fit", "few_shot"});
   CHECK(keys(rank["seen_test"]) == Keys{"accuracy", "standard_error", "users", "ties"});
   CHECK(keys(rank["fit"]) == Keys{"status", "passes", "objective", "seconds", "options"});
   CHECK(keys(rank["few_shot"]) == Keys{"seconds"});

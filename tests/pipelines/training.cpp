@@ -212,11 +212,23 @@ TEST_CASE("train_basis writes results, table, plot and the model of the rank it 
   for (std::size_t k = 0; k < 4; ++k) {
     const Json& rank = json["ranks"][k];
     CHECK(keys(rank) == Keys{"rank", "seen_train", "seen_test", "few_shot_train", "unseen_test",
-                             "columns_kept", "fit", "few_shot"});
+                             "columns_kept", "collapse", "fit", "few_shot"});
     CHECK(keys(rank["fit"]) == Keys{"status", "passes", "objective", "seconds", "options"});
     CHECK(keys(rank["few_shot"]) == Keys{"seconds"});
     CHECK(rank["rank"] == k);
     CHECK(rank["columns_kept"] == k);
+    if (k < 2) {
+      CHECK(rank["collapse"].is_null());
+    } else {
+      const Json& collapse = rank["collapse"];
+      CHECK(collapse["cosines"].size() == k);
+      CHECK(collapse["cosines"][k - 1].size() == k);
+      CHECK(collapse["singular_values"].size() == k);
+      CHECK(collapse["effective_rank"].get<double>() > 1);
+      double users = 0;
+      for (const Json& share : collapse["share_of_users"]) users += share.get<double>();
+      CHECK(users == Approx(1));
+    }
     for (const char* name : figure_names) {
       CAPTURE(k, name);
       if (k == 0) {  // no reference head
