@@ -24,6 +24,7 @@
 #include "lore/fit/gradient_descent.hpp"
 #include "lore/fit/initial_parameters.hpp"
 #include "lore/fit/joint.hpp"
+#include "lore/fit/online_user.hpp"
 #include "lore/fit/predict.hpp"
 #include "lore/fit/spectrum.hpp"
 #include "lore/fit/start.hpp"

@@ -1,0 +1,372 @@
+// SPDX-License-Identifier: MIT
+// Copyright (c) 2026 The lore authors
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <Eigen/Cholesky>
+
+#include "lore/core/error.hpp"
+#include "lore/core/types.hpp"
+#include "lore/fit/coordinate_prior.hpp"
+#include "lore/fit/user_objective.hpp"
+#include "lore/model/basis.hpp"
+#include "lore/model/prior.hpp"
+#include "lore/model/reward_model.hpp"
+#include "lore/model/weight_map.hpp"
+#include "lore/objective/loss.hpp"
+#include "lore/solve/newton.hpp"
+
+namespace lore {
+
+/// One user kept up to date, with the basis frozen. Holds the scores z = V'x and the weights omega of the
+/// user's comparisons, and after every change the mode of
+///   sum_j omega_j loss(z_j' w / tau) + (p - p0)' Sigma^-1 (p - p0) / 2,
+/// which is what `FewShotFit` with `Posterior::map` finds on the comparisons that remain.
+///
+///   lore::OnlineUser<> user(model);                     // the population's mean
+///   const auto id = user.add(model.basis.project(x));   // x = e(chosen) - e(rejected)
+///   user.flip(id);                                      // a change of mind
+///   user.keep_last(100);
+///   const double r = user.weights().dot(z);
+///
+/// Where the problem is convex (`Signed` with `BradleyTerry`) an update starts from the last mode: a Newton
+/// step or two. Elsewhere there may be several modes, and which one a search ends in depends on its start; so
+/// each update starts from the prior mean, as the batch fit does, some six steps. Either is followed by one
+/// full Newton step, which takes the mode to rounding.
+/// A failed check changes nothing. Copies are independent; one object is for one thread at a time.
+/// @cost O(m K^2 + K^3) a Newton step, m the comparisons held; about 8 (5 K + 12) m bytes
+template <class Loss = BradleyTerry, WeightMap Map = Signed>
+class OnlineUser {
+ public:
+  /// Name of a comparison, given in order from 0 and never used again.
+  using Id = std::uint64_t;
+
+  /// Whether there is one mode only.
+  static constexpr bool convex = std::is_same_v<Map, Signed> && std::is_same_v<Loss, BradleyTerry>;
+
+  /// @param prior  of the K parameters
+  /// @throws std::invalid_argument or std::domain_error on a bad prior; std::domain_error unless tau > 0
+  explicit OnlineUser(GaussianPrior<double> prior, double temperature = 1, Loss loss = {}, Map map = {})
+      : prior_((prior.validate(), std::move(prior))),
+        temperature_((detail::check_positive("OnlineUser", "temperature", temperature), temperature)),
+        objective_(std::move(loss), map, temperature),
+        coordinates_(detail::CoordinatePrior::from(map, prior_)),
+        c_(coordinates_.mean),
+        scores_(prior_.size(), 0) {
+    settle();
+  }
+
+  /// @throws std::invalid_argument when the model was fitted with another weight map
+  template <Real Scalar, int D, int K>
+  explicit OnlineUser(const RewardModel<Scalar, D, K>& model, Loss loss = {}, Map map = {})
+      : OnlineUser(GaussianPrior<double>{model.prior.mean.template cast<double>(),
+                                         model.prior.covariance.template cast<double>()},
+                   static_cast<double>(model.temperature), std::move(loss), std::move(map)) {
+    if (name_of(model.weight_map) != Map::name())
+      detail::raise_shape("OnlineUser", "weight map of the model", name_of(model.weight_map), Map::name());
+  }
+
+  // ---- updates ------------------------------------------------------------------------------------------
+
+  /// Adds one comparison by its scores z = V'(e(chosen) - e(rejected)).
+  /// @return its id   @throws std::invalid_argument unless z has K entries; std::domain_error on an entry
+  /// that is not finite, or omega < 0
+  Id add(const ConstVectorRef<double>& z, float omega = 1) { return add_all(z, std::vector<float>{omega}); }
+
+  /// Adds the columns of Z (K x m) in one update. @param omega  m weights, or empty for 1
+  /// @return the first one's id; the others follow   @throws as `add`
+  Id add_all(const ConstMatrixRef<double>& Z, const std::vector<float>& omega = {}) {
+    check(Z, omega);
+    const Index m = size(), more = Z.cols();
+    if (scores_.cols() < m + more) scores_.conservativeResize(rank(), std::max(m + more, 2 * m));
+    scores_.middleCols(m, more) = Z;
+    const Id first = next_;
+    for (Index j = 0; j < more; ++j) {
+      omega_.push_back(omega.empty() ? 1.0F : omega[static_cast<std::size_t>(j)]);
+      ids_.push_back(next_++);
+    }
+    update();
+    return first;
+  }
+
+  /// Takes a comparison back. @throws std::domain_error when it is not held
+  void forget(Id id) {
+    const Index gone = find("OnlineUser::forget", id);
+    retain([&](Index j) { return j != gone; });
+    update();
+  }
+
+  /// Keeps the n newest comparisons: a window. @throws std::domain_error if n < 0
+  void keep_last(Index n) {
+    detail::check_non_negative("OnlineUser::keep_last", "n", n);
+    const Index drop = size() - n;
+    if (drop <= 0) return;
+    retain([&](Index j) { return j >= drop; });
+    update();
+  }
+
+  /// Multiplies every omega by `factor` and forgets comparisons whose omega falls below `floor`.
+  /// @throws std::domain_error unless 0 <= factor <= 1 and floor >= 0
+  void decay(double factor, double floor = 0) {
+    if (!(factor >= 0 && factor <= 1))
+      detail::raise_value("OnlineUser::decay", "factor", factor, "a number from 0 to 1");
+    detail::check_non_negative("OnlineUser::decay", "floor", floor);
+    for (float& omega : omega_) omega = static_cast<float>(omega * factor);
+    retain([&](Index j) { return static_cast<double>(omega_[static_cast<std::size_t>(j)]) >= floor; });
+    update();
+  }
+
+  /// A change of mind: the rejected response is now the chosen one. @throws std::domain_error when `id` is
+  /// not held
+  void flip(Id id) {
+    scores_.col(find("OnlineUser::flip", id)) *= -1;
+    update();
+  }
+
+  // ---- what is known ------------------------------------------------------------------------------------
+
+  [[nodiscard]] Index rank() const noexcept { return prior_.size(); }                      ///< K
+  [[nodiscard]] Index size() const noexcept { return static_cast<Index>(ids_.size()); }    ///< m
+  [[nodiscard]] const Vector<double>& weights() const noexcept { return weights_; }        ///< K
+  [[nodiscard]] const Vector<double>& parameters() const noexcept { return parameters_; }  ///< K
+  [[nodiscard]] const Matrix<double>& covariance() const noexcept { return covariance_; }  ///< K x K
+  [[nodiscard]] double objective() const noexcept { return value_; }                       ///< nats
+  [[nodiscard]] bool indefinite() const noexcept { return indefinite_; }   ///< as in `UserFit`
+  [[nodiscard]] Status status() const noexcept { return status_; }         ///< of the last search
+  [[nodiscard]] Index iterations() const noexcept { return iterations_; }  ///< of the last search
+  [[nodiscard]] double temperature() const noexcept { return temperature_; }
+  [[nodiscard]] const GaussianPrior<double>& prior() const noexcept { return prior_; }
+
+  /// The comparisons held, oldest first.
+  [[nodiscard]] const std::vector<Id>& ids() const noexcept { return ids_; }
+  [[nodiscard]] const std::vector<float>& omega() const noexcept { return omega_; }
+  [[nodiscard]] Matrix<double> scores() const { return scores_.leftCols(size()); }  ///< K x m
+
+  // ---- keeping it ---------------------------------------------------------------------------------------
+
+  /// Everything, in a string of bytes that `restore` takes back: the state and all later updates then have
+  /// the same bits. For machines of the same byte order. @cost 8 (K + 2) a comparison
+  [[nodiscard]] std::vector<std::byte> save() const {
+    Writer out;
+    out.put(header());
+    const Index K = rank(), D = c_.size();
+    out.put(std::uint64_t(K));
+    out.put(std::uint64_t(size()));
+    out.put(next_);
+    out.put(temperature_);
+    out.put(std::int64_t(status_));
+    out.put(std::int64_t(iterations_));
+    out.array(prior_.mean.data(), K);
+    out.array(prior_.covariance.data(), K * K);
+    out.array(c_.data(), D);
+    out.array(ids_.data(), size());
+    out.array(omega_.data(), size());
+    out.array(scores_.data(), K * size());
+    out.put(checksum(out.bytes.data(), out.bytes.size()));
+    return std::move(out.bytes);
+  }
+
+  /// @throws std::domain_error on bytes that `save` of an OnlineUser with this weight map cannot have written
+  [[nodiscard]] static OnlineUser restore(const std::vector<std::byte>& bytes, Loss loss = {}, Map map = {}) {
+    constexpr auto where = "OnlineUser::restore";
+    Reader in{bytes.data(), bytes.size()};
+    if (bytes.size() < sizeof(std::uint64_t) * 8)
+      detail::raise_value(where, "bytes", bytes.size(), "a whole state, 64 bytes or more");
+    if (in.template get<std::uint64_t>() != header())
+      detail::raise_value(where, "header", "another one", "that of this version, weight map and byte order");
+    in.left -= sizeof(std::uint64_t);
+    std::uint64_t sum = 0;
+    std::memcpy(&sum, bytes.data() + bytes.size() - sizeof sum, sizeof sum);
+    if (sum != checksum(bytes.data(), bytes.size() - sizeof sum))
+      detail::raise_value(where, "checksum", sum, "that of the bytes before it");
+    const auto K = in.template get<std::uint64_t>(), m = in.template get<std::uint64_t>();
+    const std::uint64_t limit = bytes.size();
+    if (K < 1 || K > limit || m > limit || K * K > limit || K * m > limit)
+      detail::raise_value(where, "rank or size", std::max(K, m), "what the bytes can hold");
+    const Id next = in.template get<Id>();
+    const auto temperature = in.template get<double>();
+    const auto status = in.template get<std::int64_t>();
+    const auto iterations = in.template get<std::int64_t>();
+    const std::uint64_t wanted = 8 * (K + K * K + (K - 1) + m + K * m) + 4 * m;
+    if (in.left != wanted) detail::raise_value(where, "bytes after the header", in.left, wanted);
+    if (status < 0 || status > std::int64_t(last_status))
+      detail::raise_value(where, "status", status, "one of lore::Status");
+    const auto rank = static_cast<Index>(K), size = static_cast<Index>(m);
+    GaussianPrior<double> prior{Vector<double>(rank), Matrix<double>(rank, rank)};
+    in.array(prior.mean.data(), rank);
+    in.array(prior.covariance.data(), rank * rank);
+    OnlineUser user(std::move(prior), temperature, std::move(loss), std::move(map));
+    Vector<double> c(rank - 1);
+    Matrix<double> Z(rank, size);
+    user.ids_.resize(m);
+    user.omega_.resize(m);
+    in.array(c.data(), rank - 1);
+    in.array(user.ids_.data(), size);
+    in.array(user.omega_.data(), size);
+    in.array(Z.data(), rank * size);
+    detail::check_finite(where, "mode", c);
+    detail::check_finite(where, "scores", Z);
+    for (std::size_t j = 0; j < m; ++j) {
+      detail::check_non_negative(where, "omega", user.omega_[j]);
+      if (user.ids_[j] >= next || (j > 0 && user.ids_[j] <= user.ids_[j - 1]))
+        detail::raise_value(where, "id", user.ids_[j], "rising ids below the next one");
+    }
+    user.scores_ = std::move(Z);
+    user.next_ = next;
+    user.c_ = std::move(c);
+    user.status_ = static_cast<Status>(status);
+    user.iterations_ = static_cast<Index>(iterations);
+    user.settle();
+    return user;
+  }
+
+ private:
+  static constexpr Status last_status = Status::not_finite;
+
+  struct Writer {
+    std::vector<std::byte> bytes;
+    template <class T>
+    void array(const T* data, Index count) {
+      const auto* raw = reinterpret_cast<const std::byte*>(data);
+      bytes.insert(bytes.end(), raw, raw + sizeof(T) * static_cast<std::size_t>(count));
+    }
+    template <class T>
+    void put(T value) {
+      array(&value, 1);
+    }
+  };
+
+  struct Reader {
+    const std::byte* at;
+    std::size_t left;
+    template <class T>
+    void array(T* data, Index count) {
+      const std::size_t length = sizeof(T) * static_cast<std::size_t>(count);
+      if (length > 0) std::memcpy(data, at, length);
+      at += length;
+      left -= length;
+    }
+    template <class T>
+    T get() {
+      T value{};
+      array(&value, 1);
+      return value;
+    }
+  };
+
+  /// FNV-1a.
+  [[nodiscard]] static std::uint64_t checksum(const std::byte* bytes, std::size_t count) noexcept {
+    std::uint64_t hash = 0xcbf29ce484222325U;
+    for (std::size_t i = 0; i < count; ++i)
+      hash = (hash ^ std::to_integer<std::uint64_t>(bytes[i])) * 0x100000001b3U;
+    return hash;
+  }
+
+  [[nodiscard]] static std::uint64_t header() noexcept {
+    constexpr std::string_view word = "lore.online_user 1 ";
+    const std::string_view name = Map::name();
+    return checksum(reinterpret_cast<const std::byte*>(word.data()), word.size()) ^
+           (3 * checksum(reinterpret_cast<const std::byte*>(name.data()), name.size()));
+  }
+
+  void check(const ConstMatrixRef<double>& Z, const std::vector<float>& omega) const {
+    detail::check_size("OnlineUser::add", "entries of z", Z.rows(), rank());
+    detail::check_finite("OnlineUser::add", "z", Z);
+    if (!omega.empty())
+      detail::check_size("OnlineUser::add", "omega", static_cast<Index>(omega.size()), Z.cols());
+    for (const float value : omega) detail::check_non_negative("OnlineUser::add", "omega", value);
+  }
+
+  [[nodiscard]] Index find(const char* where, Id id) const {
+    const auto place = std::lower_bound(ids_.begin(), ids_.end(), id);
+    if (place == ids_.end() || *place != id)
+      detail::raise_value(where, "id", id, "a comparison that is held");
+    return static_cast<Index>(place - ids_.begin());
+  }
+
+  template <class Keep>
+  void retain(const Keep& keep) {
+    Index kept = 0;
+    for (Index j = 0; j < size(); ++j) {
+      if (!keep(j)) continue;
+      if (kept != j) {
+        scores_.col(kept) = scores_.col(j);
+        ids_[static_cast<std::size_t>(kept)] = ids_[static_cast<std::size_t>(j)];
+        omega_[static_cast<std::size_t>(kept)] = omega_[static_cast<std::size_t>(j)];
+      }
+      ++kept;
+    }
+    ids_.resize(static_cast<std::size_t>(kept));
+    omega_.resize(static_cast<std::size_t>(kept));
+  }
+
+  void update() {
+    status_ = Status::converged;
+    iterations_ = 0;
+    if (c_.size() > 0) {
+      objective_.take(scores_.leftCols(size()), omega_.data(), coordinates_);
+      const bool warm = convex && !indefinite_;
+      const auto minimum = Newton{}.minimize(objective_, warm ? c_ : coordinates_.mean);
+      status_ = minimum.status;
+      iterations_ = minimum.iterations;
+      c_ = minimum.x;
+      if (minimum.converged() && !minimum.indefinite) {
+        Vector<double> step = minimum.gradient;
+        Eigen::LLT<Matrix<double>>(minimum.hessian).solveInPlace(step);
+        if (step.allFinite()) c_ -= step;
+      }
+    }
+    settle();
+  }
+
+  /// What follows from the mode c.
+  void settle() {
+    const Index D = c_.size();
+    objective_.take(scores_.leftCols(size()), omega_.data(), coordinates_);
+    value_ = objective_.value(c_, nullptr);
+    Matrix<double> C = Matrix<double>::Identity(D, D);
+    indefinite_ = false;
+    if (D > 0) {
+      Vector<double> gradient(D);
+      Matrix<double> hessian(D, D);
+      objective_.derivatives(gradient, hessian, true);
+      Eigen::LLT<Matrix<double>> factor(hessian);
+      indefinite_ = factor.info() != Eigen::Success;
+      if (indefinite_) {
+        objective_.derivatives(gradient, hessian, false);
+        factor.compute(hessian);
+      }
+      factor.solveInPlace(C);
+    }
+    weights_ = objective_.weights();
+    parameters_ = objective_.parameters();
+    covariance_.noalias() = coordinates_.Q * C * coordinates_.Q.transpose();
+  }
+
+  GaussianPrior<double> prior_;
+  double temperature_;
+  detail::UserObjective<Loss, Map> objective_;
+  detail::CoordinatePrior coordinates_;
+  Vector<double> c_;       // the mode
+  Matrix<double> scores_;  // K x room, the first m columns in use
+  std::vector<float> omega_;
+  std::vector<Id> ids_;
+  Id next_ = 0;
+  Vector<double> weights_, parameters_;
+  Matrix<double> covariance_;
+  double value_ = 0;
+  bool indefinite_ = false;
+  Status status_ = Status::converged;
+  Index iterations_ = 0;
+};
+
+}  // namespace lore

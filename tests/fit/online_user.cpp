@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: MIT
+// Copyright (c) 2026 The lore authors
+#include "lore/fit/online_user.hpp"
+
+#include <limits>
+#include <stdexcept>
+
+#include "lore/core/numerics.hpp"
+#include "lore/core/random.hpp"
+#include "lore/fit/few_shot.hpp"
+
+#include "lore_catch.hpp"
+
+namespace {
+
+using lore::Index;
+using Matrix = lore::Matrix<double>;
+using Vector = lore::Vector<double>;
+using Prior = lore::GaussianPrior<double>;
+template <class Map>
+using User = lore::OnlineUser<lore::BradleyTerry, Map>;
+
+[[nodiscard]] Matrix random(lore::Rng& rng, Index rows, Index cols, double scale = 1) {
+  Matrix out(rows, cols);
+  lore::fill_normal(rng, out);
+  return out * scale;
+}
+
+template <class Map>
+[[nodiscard]] Prior some_prior(Index K, double scale) {
+  lore::Rng rng(77);
+  const Matrix Q = Map{}.template directions<double, lore::Dynamic>(K);
+  Vector origin(K);
+  Map{}.origin(origin);
+  const Matrix A = random(rng, K - 1, K - 1, 0.4 * scale);
+  const Matrix S = A * A.transpose() + scale * scale * Matrix::Identity(K - 1, K - 1);
+  return {origin + Q * random(rng, K - 1, 1, 0.3), Q * S * Q.transpose()};
+}
+
+/// The batch fit of what a user holds, and how far the user is from it.
+template <class Map>
+[[nodiscard]] double distance_to_batch(const User<Map>& user) {
+  const Index K = user.rank();
+  lore::FewShotFit<lore::BradleyTerry, Map, double> batch(lore::Basis<double>(Matrix::Identity(K, K)),
+                                                          user.prior(), user.temperature());
+  batch.posterior = lore::Posterior::map;
+  batch.options.tolerance = 1e-16;
+  const auto fit = batch.from_scores(user.scores(), user.omega());
+  return std::max({(fit.parameters - user.parameters()).template lpNorm<Eigen::Infinity>(),
+                   (fit.weights - user.weights()).template lpNorm<Eigen::Infinity>(),
+                   (fit.covariance - user.covariance()).template lpNorm<Eigen::Infinity>() /
+                       std::max(1.0, fit.covariance.norm())});
+}
+
+/// One of the changes a user can go through.
+template <class Map>
+void change(User<Map>& user, lore::Rng& rng, double scale) {
+  const double what = lore::uniform01<double>(rng);
+  const auto any = [&] {
+    return user
+        .ids()[static_cast<std::size_t>(lore::uniform01<double>(rng) * static_cast<double>(user.size()))];
+  };
+  if (what < 0.6 || user.size() == 0) {
+    const Vector z = random(rng, user.rank(), 1, scale);
+    user.add(z, what < 0.1 ? 0.3F : 1.0F);
+  } else if (what < 0.72) {
+    user.forget(any());
+  } else if (what < 0.84) {
+    user.flip(any());
+  } else if (what < 0.94) {
+    user.decay(0.9, 0.15);
+  } else {
+    user.keep_last(25);
+  }
+}
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("After any changes a user is what a batch fit of the rest finds", "", lore::Simplex,
+                   lore::Signed) {
+  for (const double scale : {0.3, 2.0, 8.0}) {  // at 8 the logits' problem has several minima
+    lore::Rng rng(11);
+    User<TestType> user(some_prior<TestType>(4, 2), 1.5);
+    double worst = 0;
+    for (int step = 0; step < 150; ++step) {
+      change(user, rng, scale);
+      worst = std::max(worst, distance_to_batch(user));
+    }
+    CAPTURE(scale);
+    CHECK(worst < 1e-6);
+  }
+}
+
+TEST_CASE("A month of traffic folds new users in as batch fits would") {
+  // 30 days; every day two new users arrive, all ask and answer, change their minds and age.
+  lore::Rng rng(5);
+  const Index K = 5;
+  const Prior prior = some_prior<lore::Signed>(K, 1);
+  std::vector<User<lore::Signed>> users;
+  std::vector<Vector> truth;
+  double worst = 0;
+  Index iterations = 0, updates = 0;
+  for (int day = 0; day < 30; ++day) {
+    for (int i = 0; i < 2; ++i) {
+      users.emplace_back(prior);
+      truth.push_back(prior.mean +
+                      lore::Signed{}.directions<double, lore::Dynamic>(K) * random(rng, K - 1, 1));
+    }
+    for (std::size_t i = 0; i < users.size(); ++i) {
+      users[i].decay(0.97, 0.5);
+      for (int j = 0; j < 2; ++j) {
+        Vector z = random(rng, K, 1);
+        if (!lore::bernoulli(rng, lore::sigmoid(z.dot(truth[i])))) z = -z;
+        users[i].add(z);
+        iterations += users[i].iterations();
+        ++updates;
+      }
+      if (i % 7 == 0) users[i].flip(users[i].ids().back());
+    }
+    for (const auto& user : users) worst = std::max(worst, distance_to_batch(user));
+  }
+  CHECK(worst < 1e-6);
+  CHECK(iterations <= 4 * updates);
+  double before = 0, after = 0;
+  for (std::size_t i = 0; i < 20; ++i) {
+    before += (prior.mean - truth[i]).squaredNorm();
+    after += (users[i].weights() - truth[i]).squaredNorm();
+  }
+  CHECK(after < 0.6 * before);
+}
+
+TEMPLATE_TEST_CASE("A user restored has the same bits, then and later", "", lore::Simplex, lore::Signed) {
+  lore::Rng rng(21);
+  User<TestType> user(some_prior<TestType>(4, 1.3), 0.7);
+  for (int step = 0; step < 40; ++step) change(user, rng, 1);
+  auto again = User<TestType>::restore(user.save());
+  lore::Rng one(3), two(3);
+  for (int step = 0; step < 20; ++step) {
+    CHECK(again.parameters() == user.parameters());
+    CHECK(again.weights() == user.weights());
+    CHECK(again.covariance() == user.covariance());
+    CHECK(again.objective() == user.objective());
+    CHECK(again.save() == user.save());
+    change(user, one, 1);
+    change(again, two, 1);
+  }
+}
+
+TEST_CASE("Changes undo each other") {
+  lore::Rng rng(8);
+  User<lore::Signed> user(some_prior<lore::Signed>(4, 1));
+  const Vector start = user.parameters();
+  CHECK((start - user.prior().mean).norm() < 1e-12);
+  const auto id = user.add(random(rng, 4, 1).col(0));
+  const Vector with = user.parameters();
+  user.flip(id);
+  CHECK((user.parameters() - with).norm() > 1e-2);
+  user.flip(id);
+  CHECK((user.parameters() - with).norm() < 1e-9);
+  user.forget(id);
+  CHECK((user.parameters() - start).norm() < 1e-9);
+  // All at once is one after another.
+  const Matrix Z = random(rng, 4, 12);
+  User<lore::Signed> single = user;
+  user.add_all(Z);
+  for (Index j = 0; j < Z.cols(); ++j) single.add(Z.col(j));
+  CHECK((user.parameters() - single.parameters()).norm() < 1e-9);
+  user.keep_last(0);
+  CHECK(user.size() == 0);
+  CHECK((user.parameters() - start).norm() < 1e-9);
+}
+
+TEST_CASE("Bradley-Terry has nothing to learn of a user") {
+  User<lore::Signed> user(Prior{Vector::Ones(1), Matrix::Zero(1, 1)});
+  user.add(Vector::Constant(1, 2.0));
+  CHECK(user.weights()(0) == 1);
+  CHECK(user.covariance()(0, 0) == 0);
+  CHECK(User<lore::Signed>::restore(user.save()).save() == user.save());
+}
+
+TEST_CASE("Bad input to a user is refused and changes nothing") {
+  lore::Rng rng(9);
+  const Prior prior = some_prior<lore::Signed>(3, 1);
+  User<lore::Signed> user(prior);
+  const auto id = user.add(random(rng, 3, 1).col(0));
+  const auto before = user.save();
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  CHECK_THROWS_AS(user.add(Vector::Ones(4)), std::invalid_argument);
+  CHECK_THROWS_AS(user.add(Vector::Constant(3, nan)), std::domain_error);
+  CHECK_THROWS_AS(user.add(Vector::Ones(3), -1.0F), std::domain_error);
+  CHECK_THROWS_AS(user.add_all(Matrix::Ones(3, 2), {1.0F}), std::invalid_argument);
+  CHECK_THROWS_AS(user.forget(id + 1), std::domain_error);
+  CHECK_THROWS_AS(user.flip(id + 1), std::domain_error);
+  CHECK_THROWS_AS(user.keep_last(-1), std::domain_error);
+  CHECK_THROWS_AS(user.decay(1.5), std::domain_error);
+  CHECK_THROWS_AS(user.decay(nan), std::domain_error);
+  CHECK_THROWS_AS(user.decay(0.5, -1), std::domain_error);
+  CHECK(user.save() == before);
+  CHECK_THROWS_AS(User<lore::Signed>(prior, 0), std::domain_error);
+  CHECK_THROWS_AS(User<lore::Signed>(Prior{}), std::invalid_argument);
+
+  CHECK_THROWS_AS(User<lore::Simplex>::restore(before), std::domain_error);
+  CHECK_THROWS_AS(User<lore::Signed>::restore({}), std::domain_error);
+  auto shorter = before;
+  shorter.pop_back();
+  CHECK_THROWS_AS(User<lore::Signed>::restore(shorter), std::domain_error);
+  for (std::size_t i = 0; i < before.size(); ++i) {
+    auto spoilt = before;
+    spoilt[i] ^= std::byte{0x10};
+    CHECK_THROWS_AS(User<lore::Signed>::restore(spoilt), std::domain_error);
+  }
+}
