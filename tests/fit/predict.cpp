@@ -77,7 +77,7 @@ TEST_CASE("Uncertainty about the margin pulls the probability towards one half")
     const double p = lore::preference_probability(loss, MarginEstimate{2, deviation});
     CHECK(p < before);
     CHECK(p > 0.5);
-    if (deviation <= 2) CHECK(p == Approx(expected_sigmoid(2, deviation)).margin(0.003));
+    CHECK(p == Approx(expected_sigmoid(2, deviation)).margin(1e-6));
     CHECK(p + lore::preference_probability(loss, MarginEstimate{-2, deviation}) == Approx(1));
     before = p;
   }
@@ -95,6 +95,39 @@ TEST_CASE("Probabilities stay probabilities at extreme margins") {
   const lore::LabelNoise noise(0.1);
   CHECK(lore::preference_probability(noise, MarginEstimate{1e4, 0}) == Approx(0.9));
   CHECK(lore::preference_probability(noise, MarginEstimate{-1e4, 0}) == Approx(0.1));
+}
+
+TEST_CASE("Average probabilities agree with a fine integral at any margin and width") {
+  const lore::LabelNoise noise(0.1);
+  for (const double mean : {-30.0, -11.0, -3.7, -0.4, 0.0, 1.0, 2.6, 7.3, 18.0, 30.0})
+    for (const double deviation : {0.01, 0.3, 0.99, 1.0, 1.01, 1.7, 2.5, 4.0, 8.0, 15.0, 30.0}) {
+      CAPTURE(mean, deviation);
+      const double wanted = expected_sigmoid(mean, deviation);
+      CHECK(lore::preference_probability(lore::BradleyTerry{}, MarginEstimate{mean, deviation}) ==
+            Approx(wanted).margin(1e-6));
+      CHECK(lore::preference_probability(noise, MarginEstimate{mean, deviation}) ==
+            Approx(0.1 + 0.8 * wanted).margin(1e-6));
+    }
+  // A log loss of such a probability stays finite.
+  CHECK(lore::preference_probability(lore::BradleyTerry{}, MarginEstimate{-60, 1.2}) > 0);
+}
+
+TEST_CASE("A judgement abstains where it is not sure enough") {
+  const lore::BradleyTerry loss;
+  using lore::Choice;
+  CHECK(lore::preference(loss, {2, 0}, 0.8).choice == Choice::first);
+  CHECK(lore::preference(loss, {-2, 0}, 0.8).choice == Choice::second);
+  CHECK(lore::preference(loss, {2, 0}, 0.9).choice == Choice::abstain);
+  CHECK(lore::preference(loss, {-2, 0}, 0.9).choice == Choice::abstain);
+  // The same mean margin, less surely known.
+  CHECK(lore::preference(loss, {2, 5}, 0.8).choice == Choice::abstain);
+  CHECK(lore::preference(loss, {0, 3}).choice == Choice::abstain);
+  CHECK(lore::preference(loss, {0.01, 3}).choice == Choice::first);
+  CHECK(lore::preference(loss, {1.5, 0}).probability == Approx(lore::sigmoid(1.5)));
+  CHECK_THROWS_AS(lore::preference(loss, {1, 1}, 0.4), std::domain_error);
+  CHECK_THROWS_AS(lore::preference(loss, {1, 1}, 1.1), std::domain_error);
+  CHECK_THROWS_AS(lore::preference(loss, {std::nan(""), 1}), std::domain_error);
+  CHECK_THROWS_AS(lore::preference(loss, {1, -1}), std::domain_error);
 }
 
 TEST_CASE("A margin's parts must fit together") {
