@@ -28,6 +28,7 @@
 #include "lore/fit/predict.hpp"
 #include "lore/fit/spectrum.hpp"
 #include "lore/fit/start.hpp"
+#include "lore/fit/suggest.hpp"
 #include "lore/fit/user_objective.hpp"
 #include "lore/fit/user_posterior.hpp"
 #include "lore/metrics/accuracy.hpp"
