@@ -46,10 +46,9 @@ int main(int argc, char** argv) {
       argc > 1 ? lore::read_preferences(argv[1]) : lore::simulate_planted(planted).preferences;
   const auto fit = lore::JointFit<>{}(data.seen_train(), lore::Rank{argc > 2 ? std::atoi(argv[2]) : 5});
   const auto pool = data.few_shot(), test = data.unseen_test();
-  const auto project = [&](const auto& comparisons) -> lore::Matrix<double> {
-    return lore::Pass<float, lore::Features, lore::Serial>(comparisons, lore::Serial{})
-        .scores(fit.model.basis.matrix())
-        .cast<double>();
+  const auto project = [&](const auto& comparisons) -> lore::Matrix<double> {  // V'x
+    lore::Pass<float, lore::Features, lore::Serial> pass(comparisons, lore::Serial{});
+    return pass.scores(fit.model.basis.matrix()).cast<double>();
   };
   const lore::Matrix<double> Z = project(pool), T = project(test);
   std::vector<lore::Vector<double>> by_chance, by_choice;  // one curve a user
@@ -62,9 +61,8 @@ int main(int argc, char** argv) {
     lore::Rng rng = lore::make_rng(1, i);
     const lore::OnlineUser<> user(fit.model);
     by_choice.push_back(curve(user, asked, held_out, true, rng));
-    by_chance.push_back(curve(user, asked, held_out, false, rng) / 10);
-    for (int again = 1; again < 10; ++again)
-      by_chance.back() += curve(user, asked, held_out, false, rng) / 10;
+    by_chance.push_back(lore::Vector<double>::Zero(answers + 1));
+    for (int k = 0; k < 10; ++k) by_chance.back() += curve(user, asked, held_out, false, rng) / 10;
   }
   constexpr std::size_t samples = 200;  // bootstrap samples of the users; sample 0 is everybody
   const std::size_t users = by_choice.size();
@@ -81,8 +79,7 @@ int main(int argc, char** argv) {
     for (std::size_t b = 1; b < samples; ++b) squares += std::pow(value(b) - value(0), 2);
     return std::sqrt(squares / (samples - 1));
   };
-  std::printf("%d users\nanswers  random  suggested  difference         suggested answers that do as much\n",
-              int(users));
+  std::printf("%d users\nanswers  random  suggested  difference         as good suggested\n", int(users));
   for (const Index n : {0, 1, 2, 3, 5, 8, 12, 16, 20}) {
     const auto gain = [&](std::size_t b) { return choice[b](n) - chance[b](n); };
     const auto enough = [&](std::size_t b) { return needed(choice[b], chance[b](n)); };
