@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -16,6 +17,7 @@
 #include "lore/model/prior.hpp"
 #include "lore/model/reward_model.hpp"
 #include "lore/model/weight_map.hpp"
+#include "lore/objective/kernels.hpp"
 #include "lore/objective/loss.hpp"
 #include "lore/objective/pass.hpp"
 #include "lore/parallel/executor.hpp"
@@ -85,7 +87,7 @@ class FewShotFit {
                                const std::vector<float>& omega = {}) const {
     if (X.cols() > 0) detail::check_size("FewShotFit", "rows of X", X.rows(), basis_.dimension());
     if (X.cols() == 0) return from_scores(Matrix<Scalar, K, Dynamic>(basis_.columns(), 0), omega);
-    return from_scores(basis_.project_all(X), omega);
+    return from_scores(project(X), omega);
   }
 
   /// The same from scores Z = V'X (K x m) that were projected before.
@@ -93,7 +95,7 @@ class FewShotFit {
   [[nodiscard]] Fit from_scores(const Eigen::MatrixBase<Derived>& scores,
                                 const std::vector<float>& omega = {}) const {
     detail::check_size("FewShotFit", "rows of Z", scores.rows(), basis_.columns());
-    const Matrix<Scalar, K, Dynamic> Z = scores;
+    const Eigen::Ref<const Matrix<Scalar, K, Dynamic>> Z = scores.derived();
     detail::check_finite("FewShotFit", "scores", Z);
     if (!omega.empty()) {
       detail::check_size("FewShotFit", "omega", static_cast<Index>(omega.size()), Z.cols());
@@ -120,7 +122,7 @@ class FewShotFit {
     detail::check_size("FewShotFit", "rows of Z", Z.rows(), basis_.columns());
     detail::check_size("FewShotFit", "columns of Z", Z.cols(), comparisons.size());
     detail::check_finite("FewShotFit", "scores", Z);
-    const Index users = comparisons.users(), block = 64;
+    const Index users = comparisons.users(), block = 256;
     std::vector<Fit> fits(static_cast<std::size_t>(users));
     executor.for_each((users + block - 1) / block, [&](Index b) {
       detail::UserPosterior<Loss, Map> user(loss_, map_, temperature_);
@@ -133,22 +135,40 @@ class FewShotFit {
   }
 
  private:
+  /// V'X, reading columns that lie in memory once.
+  template <class Derived>
+  [[nodiscard]] Matrix<Scalar, K, Dynamic> project(const Eigen::MatrixBase<Derived>& X) const {
+    if constexpr (std::is_same_v<typename Derived::Scalar, Scalar> && !Derived::IsRowMajor &&
+                  Derived::InnerStrideAtCompileTime == 1) {
+      std::vector<const Scalar*> columns(static_cast<std::size_t>(X.cols()));
+      for (Index j = 0; j < X.cols(); ++j)
+        columns[static_cast<std::size_t>(j)] = X.derived().data() + j * X.derived().outerStride();
+      Matrix<Scalar, K, Dynamic> Z(basis_.columns(), X.cols());
+      detail::scores_of_columns(columns.data(), X.cols(), basis_.dimension(), basis_.matrix().data(),
+                                basis_.columns(), Z.data());
+      return Z;
+    } else {
+      return basis_.project_all(X);
+    }
+  }
+
   template <class Scores>
   [[nodiscard]] Fit solve(detail::UserPosterior<Loss, Map>& user, const Scores& Z, const float* omega) const {
     auto& objective = user.objective();
     objective.take(Z, omega, prior_);
     Fit fit;
-    Vector<double> c = prior_.mean;
-    Matrix<double> C = prior_.covariance;
+    Vector<double>& c = user.mean = prior_.mean;
+    Matrix<double>& C = user.covariance = prior_.covariance;
     if (prior_.degrees() == 0 || posterior == Posterior::variational) {
-      user.tolerance = 1e-12;
+      user.tolerance = 1e-8;
       fit.objective = user.fit(prior_, posterior, c, C);
       fit.status = !std::isfinite(fit.objective) ? Status::not_finite
                    : user.settled                ? Status::converged
                                                  : Status::iteration_limit;
     } else {
       const auto minimum = Newton{options}.minimize(objective, c);
-      fit.objective = objective.value(minimum.x, nullptr);
+      objective.evaluate(minimum.x, nullptr);
+      fit.objective = objective.value();
       fit.status = minimum.status;
       fit.indefinite = minimum.indefinite;
       Matrix<double> hessian = minimum.hessian;
@@ -161,8 +181,7 @@ class FewShotFit {
     }
     fit.weights = objective.weights().template cast<Scalar>();
     fit.parameters = objective.parameters().template cast<Scalar>();
-    const Matrix<double> spread = prior_.Q * C * prior_.Q.transpose();
-    fit.covariance = spread.template cast<Scalar>();
+    fit.covariance = user.of_parameters(prior_, C).template cast<Scalar>();
     return fit;
   }
 

@@ -159,6 +159,7 @@ template <Real Scalar, class T>
     };
     Index j = 0;
     for (; j + 4 <= m; j += 4) columns(std::integral_constant<int, 4>{}, j);
+    for (; j + 2 <= m; j += 2) columns(std::integral_constant<int, 2>{}, j);
     for (; j < m; ++j) columns(std::integral_constant<int, 1>{}, j);
   }
 }

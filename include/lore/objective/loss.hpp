@@ -50,6 +50,17 @@ struct BradleyTerry {
     slope.array() = (margin.array() >= zero).select(-curvature.array(), curvature.array() - one);
     curvature.array() *= one - curvature.array();
   }
+
+  /// The same without values, at half the cost.
+  template <class T, class Out>
+  void array_derivatives(const Eigen::MatrixBase<T>& margin, Out&& slope, Out&& curvature) const {
+    using Scalar = typename T::Scalar;
+    const Scalar one(1), zero(0);
+    curvature.array() = (-margin.array().abs()).exp();
+    curvature.array() = curvature.array() / (one + curvature.array());
+    slope.array() = (margin.array() >= zero).select(-curvature.array(), curvature.array() - one);
+    curvature.array() *= one - curvature.array();
+  }
 };
 
 /// A Bradley-Terry judge who records the opposite of the preference with probability `flip`:
@@ -86,7 +97,8 @@ class LabelNoise {
 
 namespace detail {
 
-/// Loss terms of many margins at once; a loss may offer `array(t, value, slope, curvature)` with vector code.
+/// Loss terms of many margins at once; a loss may offer `array(t, value, slope, curvature)`, and
+/// `array_derivatives(t, slope, curvature)` beside it, with vector code.
 template <class Loss, class T, class Out>
 void evaluate_losses(const Loss& loss, const T& t, Out&& value, Out&& slope, Out&& curvature) {
   if constexpr (requires { loss.array(t, value, slope, curvature); }) {
@@ -98,6 +110,16 @@ void evaluate_losses(const Loss& loss, const T& t, Out&& value, Out&& slope, Out
       slope(j) = terms.slope;
       curvature(j) = terms.curvature;
     }
+  }
+}
+
+/// Slopes and curvatures alone; `value` is scratch.
+template <class Loss, class T, class Out>
+void evaluate_loss_derivatives(const Loss& loss, const T& t, Out&& value, Out&& slope, Out&& curvature) {
+  if constexpr (requires { loss.array_derivatives(t, slope, curvature); }) {
+    loss.array_derivatives(t, slope, curvature);
+  } else {
+    evaluate_losses(loss, t, value, slope, curvature);
   }
 }
 
