@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdio>
+#include <exception>
 #include <numeric>
 #include <string>
 #include <vector>
@@ -38,7 +39,7 @@ lore::Matrix<float> read_columns(const std::string& path) {  // (n, d) in the fi
   return columns;
 }
 
-int main(int argc, char** argv) {
+void run(int argc, char** argv) {
   const auto paths = argc == 4 ? std::array<std::string, 3>{argv[1], argv[2], argv[3]} : simulated_files();
   const lore::RewardModel<float> model = lore::read_model(paths[0]);
   const lore::Matrix<float> X = read_columns(paths[1]), E = read_columns(paths[2]);
@@ -57,4 +58,13 @@ int main(int argc, char** argv) {
   for (const int j : order)
     std::printf("reply %d: %6.2f for this user, %6.2f for a typical one\n", j, double(mine(j)),
                 double(typical(j)));
+}
+
+int main(int argc, char** argv) {
+  try {
+    run(argc, argv);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "error: %s\n", error.what());
+    return 1;
+  }
 }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
+#include <exception>
 #include <memory>
 
 #include "lore/lore.hpp"
@@ -35,7 +36,7 @@ struct ByteStore {                                                 // vectors in
   }
 };
 
-int main() {
+void run() {
   lore::PlantedOptions population{.dimension = 32, .rank = 3, .seen_users = 80, .unseen_users = 40};
   const lore::Preferences<> given = lore::simulate_planted(population).preferences;
   ByteStore store{{32, given.size()}};
@@ -57,4 +58,13 @@ int main() {
   const auto figures = lore::measure(joint.model, preferences, fit.executor, all);
   std::printf("accuracy: seen users %.3f, new users %.3f\n", figures.seen_test.accuracy.mean,
               figures.unseen_test.accuracy.mean);
+}
+
+int main() {
+  try {
+    run();
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "error: %s\n", error.what());
+    return 1;
+  }
 }

@@ -69,6 +69,11 @@ void add_threads(CLI::App& app, int& threads) {
   });
 }
 
+void add_iterations(CLI::App& app, std::optional<lore::Index>& iterations) {
+  add_optional<lore::Index>(app, "--iterations", iterations, CLI::Range(lore::Index{1}, lore::Index{1} << 40),
+                            "Iterations of the fit, instead of the protocol's");
+}
+
 void add_data(CLI::App& app, std::filesystem::path& data, std::string_view dataset) {
   data = default_data(dataset);
   app.add_option("--data", data, "Preference file, from prepare or any other program")->capture_default_str();
@@ -138,9 +143,7 @@ void add_train_options(CLI::App& app, TrainOptions& options, std::string_view da
   app.add_option("--protocol", options.protocol, "default, paper or regularised")
       ->check(CLI::IsMember(protocol_names))
       ->capture_default_str();
-  add_optional<lore::Index>(app, "--iterations", options.iterations,
-                            CLI::Range(lore::Index{1}, lore::Index{1} << 40),
-                            "Iterations of the fit, instead of the protocol's");
+  add_iterations(app, options.iterations);
   add_optional<double>(app, "--cosine-alpha", options.cosine_alpha, CLI::Range(0.0, 1e12),
                        "Strength of the cosine regularisation (protocol regularised)");
   app.add_option("--seed", options.seed, "Seed of starting points and folds")
@@ -163,6 +166,7 @@ void add_few_shot_options(CLI::App& app, FewShotOptions& options, std::string_vi
   app.add_option("--protocol", options.protocol, "default, paper or regularised")
       ->check(CLI::IsMember(protocol_names))
       ->capture_default_str();
+  add_iterations(app, options.iterations);
   add_list(app, "--shots", options.shots, 0, "Numbers of shots");
   auto* first =
       app.add_flag("--first", options.first, "Each user's first comparisons in file order: one trial");

@@ -70,6 +70,7 @@ struct FewShotOptions {
   std::filesystem::path model;      ///< a model file, or
   std::optional<lore::Index> rank;  ///< a rank to fit here
   std::string protocol = "default";
+  std::optional<lore::Index> iterations;  ///< of a basis fitted here; absent: the protocol's own
   std::vector<lore::Index> shots;  ///< ascending, each once; empty: the data set's own
   std::optional<lore::Index> trials;
   bool first = false;  ///< each user's first s comparisons in file order: one trial

@@ -403,8 +403,8 @@ int vary_fewshot(const FewShotOptions& options, const TrainingDefaults& defaults
     if (!options.results.empty()) write_results(options.results, curve);
   };
   // The paper's few-shot curves rest on 500 iterations.
-  std::optional<Index> iterations;
-  if (options.protocol == "paper") iterations = 500;
+  std::optional<Index> iterations = options.iterations;
+  if (!iterations && options.protocol == "paper") iterations = 500;
   Protocol protocol(preferences, {options.protocol, options.seed, options.threads, iterations, std::nullopt});
   Model model;
   if (!options.model.empty()) {

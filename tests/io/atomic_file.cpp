@@ -5,6 +5,7 @@
 #include <csignal>
 #include <stdexcept>
 #include <string>
+#include <unistd.h>
 
 #include "io/support.hpp"
 #include "lore_catch.hpp"
@@ -161,4 +162,18 @@ TEST_CASE("a finished file takes no more") {
   file.commit();
   CHECK_THROWS_AS(file.write("more"), std::logic_error);
   CHECK_THROWS_AS(file.commit(), std::logic_error);
+}
+
+TEST_CASE("a pipe is written through the link that names its descriptor") {
+  int ends[2];
+  REQUIRE(::pipe(ends) == 0);
+  AtomicFile file("/dev/fd/" + std::to_string(ends[1]));
+  file.write("a table");
+  file.commit();
+  ::close(ends[1]);
+  std::string got(16, ' ');
+  const auto count = ::read(ends[0], got.data(), got.size());
+  ::close(ends[0]);
+  REQUIRE(count > 0);
+  CHECK(got.substr(0, static_cast<std::size_t>(count)) == "a table");
 }

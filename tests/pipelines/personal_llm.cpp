@@ -21,8 +21,8 @@
 
 #include "lore_catch.hpp"
 #include "personal_llm/planted.hpp"
+#include "program.hpp"
 #include "support.hpp"
-#include <sys/wait.h>
 
 namespace pllm = lore_examples::personal_llm;
 using lore::Index;
@@ -384,21 +384,10 @@ TEST_CASE(
 
 namespace {
 
-std::string shell_text(const std::filesystem::path& path) { return "'" + path.string() + "'"; }
-
-struct Run {
-  int code = 0;
-  std::string out;
-  std::string err;
-};
+using lore_test::Run;
 
 Run run(const lore_test::Folder& folder, const std::string& program, const std::string& arguments) {
-  const std::string command = "cd " + shell_text(folder.path()) + " && " +
-                              shell_text(LORE_EXAMPLES_DIR "/personal_llm/" + program) + " " + arguments +
-                              " >stdout.txt 2>stderr.txt";
-  const int status = std::system(command.c_str());
-  return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, lore_test::content_of(folder / "stdout.txt"),
-          lore_test::content_of(folder / "stderr.txt")};
+  return lore_test::run(folder, "personal_llm/" + program, arguments);
 }
 
 }  // namespace

@@ -3,14 +3,12 @@
 //
 // The program reddit_tldr/prepare as a user runs it.
 #include <algorithm>
-#include <cstdlib>
 #include <string>
 
 #include "lore/io/preference_file.hpp"
 
 #include "lore_catch.hpp"
-#include "support.hpp"
-#include <sys/wait.h>
+#include "program.hpp"
 
 using lore_test::contains;
 
@@ -18,21 +16,11 @@ using lore_test::contains;
 
 namespace {
 
-std::string quoted(const std::filesystem::path& path) { return "'" + path.string() + "'"; }
-
-struct Run {
-  int code = 0;
-  std::string out;
-  std::string err;
-};
+using lore_test::Run;
+const auto quoted = lore_test::shell_word;
 
 Run prepare(const lore_test::Folder& folder, const std::string& arguments) {
-  const std::string command = "cd " + quoted(folder.path()) + " && " +
-                              quoted(LORE_EXAMPLES_DIR "/reddit_tldr/prepare") + " " + arguments +
-                              " >stdout.txt 2>stderr.txt";
-  const int status = std::system(command.c_str());
-  return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, lore_test::content_of(folder / "stdout.txt"),
-          lore_test::content_of(folder / "stderr.txt")};
+  return lore_test::run(folder, "reddit_tldr/prepare", arguments);
 }
 
 std::string rows(const std::string& split, int first, int count) {

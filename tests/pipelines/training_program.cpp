@@ -162,6 +162,24 @@ TEST_CASE("The programs find what prepare writes by default and are quiet in a p
   CHECK(contains(curve.out, "Bradley-Terry"));
 }
 
+TEST_CASE("vary_fewshot fits with as many iterations as asked, and writes into a pipe") {
+  const lore_test::Folder folder;
+  write_population(folder, 20);
+  const auto curve = [&](int iterations) {
+    const lore_test::Run run =
+        lore_test::run(folder, "reddit_tldr/vary_fewshot",
+                       "--protocol paper --rank 2 --shots 4 --first --csv /dev/stdout --iterations " +
+                           std::to_string(iterations) + " | cat");
+    CHECK(run.code == 0);
+    const auto table = run.out.find("shots,");
+    REQUIRE(table != std::string::npos);
+    return run.out.substr(table, run.out.find("\n\n", table) - table);
+  };
+  const std::string once = curve(1);
+  CHECK(curve(1) == once);
+  CHECK(curve(40) != once);
+}
+
 TEST_CASE("Command lines that make no sense are refused before anything happens") {
   const lore_test::Folder folder;
   write_population(folder, 20);
@@ -176,8 +194,9 @@ TEST_CASE("Command lines that make no sense are refused before anything happens"
        {"--ranks -1", "--ranks two", "--ranks 33", "--ranks 1.5", "--protocol published", "--iterations 0",
         "--threads -1", "--cosine-alpha -1", "--seed -1", "--unknown", "extra"})
     refused("reddit_tldr/train_basis", arguments);
-  for (const char* arguments : {"--rank 2 --model m.safetensors", "--first --trials 3", "--trials 0",
-                                "--shots -1", "--rank -1", "--rank 10", "--model absent.safetensors"})
+  for (const char* arguments :
+       {"--rank 2 --model m.safetensors", "--first --trials 3", "--trials 0", "--shots -1", "--rank -1",
+        "--rank 10", "--model absent.safetensors", "--rank 2 --iterations 0"})
     refused("reddit_tldr/vary_fewshot", arguments);
 }
 

@@ -38,11 +38,14 @@ class AtomicFile {
   /// @throws io_error when the folder does not exist or may not be written, or the file may not
   explicit AtomicFile(std::filesystem::path path) : path_(std::move(path)), target_(path_) {
     std::error_code failed;
-    if (std::filesystem::is_symlink(path_, failed)) {
+    struct stat status {};
+    // The link of an open pipe (/dev/stdout | ..) leads to a name that no folder has.
+    const bool stream =
+        ::stat(path_.c_str(), &status) == 0 && !S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode);
+    if (!stream && std::filesystem::is_symlink(path_, failed)) {
       target_ = std::filesystem::weakly_canonical(path_, failed);
       if (failed) detail::raise_system(path_, "write", failed.value());
     }
-    struct stat status {};
     const bool exists = ::stat(target_.c_str(), &status) == 0;
     if (exists && S_ISDIR(status.st_mode)) detail::raise_system(path_, "write", EISDIR);
     if (exists && ::access(target_.c_str(), W_OK) != 0) detail::raise_system(path_, "write", errno);
