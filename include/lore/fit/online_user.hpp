@@ -332,7 +332,8 @@ class OnlineUser {
   void settle() {
     const Index D = c_.size();
     objective_.take(scores_.leftCols(size()), omega_.data(), coordinates_);
-    value_ = objective_.value(c_, nullptr);
+    objective_.evaluate(c_, nullptr);
+    value_ = objective_.value();
     Matrix<double> C = Matrix<double>::Identity(D, D);
     indefinite_ = false;
     if (D > 0) {
