@@ -386,20 +386,20 @@ namespace {
 
 using lore_test::Run;
 
-Run run(const lore_test::Folder& folder, const std::string& program, const std::string& arguments) {
-  return lore_test::run(folder, "personal_llm/" + program, arguments);
+Run program(const lore_test::Folder& folder, const std::string& name, const std::string& arguments) {
+  return lore_test::run(folder, "personal_llm/" + name, arguments);
 }
 
 }  // namespace
 
 TEST_CASE("PersonalLLM generate and prepare: raw files to a preference file of indices") {
   const lore_test::Folder folder;
-  REQUIRE(run(folder, "generate", "--train 60 --test 20").code == 0);
+  REQUIRE(program(folder, "generate", "--train 60 --test 20").code == 0);
   const std::string raw = lore_test::content_of(folder / "train.jsonl");
-  REQUIRE(run(folder, "generate", "--train 60 --test 20").code == 0);
+  REQUIRE(program(folder, "generate", "--train 60 --test 20").code == 0);
   CHECK(lore_test::content_of(folder / "train.jsonl") == raw);
   const std::string some = "--train train.jsonl --test test.jsonl --seen 15 --unseen 10 --pairs 30 --dim 64 ";
-  const Run first = run(folder, "prepare", some);
+  const Run first = program(folder, "prepare", some);
   CAPTURE(first.err);
   REQUIRE(first.code == 0);
   CHECK(first.err.empty());
@@ -413,9 +413,9 @@ TEST_CASE("PersonalLLM generate and prepare: raw files to a preference file of i
   CHECK(read.seen_test().size() <= 15 * 20);
 
   const std::string bytes = lore_test::content_of(folder / "personal_llm.prepared.safetensors");
-  REQUIRE(run(folder, "prepare", some + "--out again.safetensors").code == 0);
+  REQUIRE(program(folder, "prepare", some + "--out again.safetensors").code == 0);
   CHECK(lore_test::content_of(folder / "again.safetensors") == bytes);
-  REQUIRE(run(folder, "prepare", some + "--seed 1 --out other.safetensors").code == 0);
+  REQUIRE(program(folder, "prepare", some + "--seed 1 --out other.safetensors").code == 0);
   CHECK(lore_test::content_of(folder / "other.safetensors") != bytes);
 }
 
@@ -423,7 +423,7 @@ TEST_CASE("PersonalLLM prepare --generate writes a whole data set without any te
   const lore_test::Folder folder;
   const std::string small =
       "--generate --prompts 90 --test-prompts 30 --seen 12 --unseen 6 --dim 32 --dirichlet-alpha 0.001 ";
-  const Run done = run(folder, "prepare", small);
+  const Run done = program(folder, "prepare", small);
   CAPTURE(done.err);
   REQUIRE(done.code == 0);
   const lore::Preferences<> read = lore::read_preferences(folder / "personal_llm.prepared.safetensors");
@@ -434,7 +434,7 @@ TEST_CASE("PersonalLLM prepare --generate writes a whole data set without any te
   CHECK(read.few_shot().size() == 6 * 9);
   CHECK(read.unseen_test().size() == 6 * 30);
   const std::string bytes = lore_test::content_of(folder / "personal_llm.prepared.safetensors");
-  REQUIRE(run(folder, "prepare", small + "--out again.safetensors").code == 0);
+  REQUIRE(program(folder, "prepare", small + "--out again.safetensors").code == 0);
   CHECK(lore_test::content_of(folder / "again.safetensors") == bytes);
 }
 
@@ -452,7 +452,7 @@ TEST_CASE("PersonalLLM prepare ends with one clear line on bad input and leaves 
   const auto files = folder.files() + 2;  // and what the program printed
   const auto fails = [&](const std::string& arguments, const std::string& reason) {
     CAPTURE(arguments);
-    const Run failed = run(folder, "prepare", arguments);
+    const Run failed = program(folder, "prepare", arguments);
     CAPTURE(failed.err);
     CHECK(failed.code != 0);
     CHECK(contains(failed.err, reason));
