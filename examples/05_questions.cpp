@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 The lore authors
 //
-// Which pairs to ask a new user about.   06_questions [preferences.safetensors rank]
+// Which pairs to ask a new user about.   05_questions [preferences.safetensors rank]
 // Every unseen user answers pairs of a pool (the few-shot partition, answers recorded), once in random order
 // and once as suggested; accuracy is measured on the user's test comparisons after every answer.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <exception>
 #include <vector>
 
 #include "lore/io/preference_file.hpp"
@@ -39,7 +40,7 @@ double needed(const lore::Vector<double>& mean, double accuracy) {
   return answers;
 }
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   lore::PlantedOptions planted{.dimension = 32, .rank = 5, .seen_users = 300, .unseen_users = 150};
   planted.unseen_shots = 100;
   const lore::Preferences<> data =
@@ -86,4 +87,7 @@ int main(int argc, char** argv) {
     std::printf("%7d  %.4f     %.4f  %+.4f +- %.4f  %5.2f +- %.2f\n", int(n), chance[0](n), choice[0](n),
                 gain(0), error(gain), enough(0), error(enough));
   }
+} catch (const std::exception& error) {
+  std::fprintf(stderr, "error: %s\n", error.what());
+  return 1;
 }
