@@ -148,3 +148,123 @@ TEST_CASE("one group may train one user and test another", "[preferences]") {
   p.group = {11, 10, 30, 11, 51, 31, 10};
   CHECK_NOTHROW(p.validate());
 }
+
+namespace {
+
+/// `sound()` with answers: a tie, an abstention, and user 0's training comparisons as one choice.
+Preferences<Features> answered() {
+  Preferences<Features> p = sound();
+  p.user = {2, 0, 1, 0, 2, 1, 0};
+  p.partition = {train, train, shot, train, train, unseen, test};
+  p.group = {50, 10, 30, 10, 51, 31, 11};
+  p.weight = {0.5F, 2, 1, 2, 2, 1, 0};
+  p.answer.resize(7);
+  p.answer[0].outcome = lore::Outcome::tie;
+  p.answer[4].outcome = lore::Outcome::abstained;
+  p.answer[1].choice = p.answer[3].choice = 9;
+  p.answer[5].strength = 3;
+  p.answer[6].flip = 0.25F;
+  return p;
+}
+
+}  // namespace
+
+TEST_CASE("answers go with their comparisons, abstentions stay out", "[preferences]") {
+  const Preferences<Features> p = answered();
+  REQUIRE_NOTHROW(p.validate());
+  CHECK(p.count(lore::Outcome::abstained) == 1);
+  CHECK(p.count(lore::Outcome::tie) == 1);
+  CHECK(p.count(lore::Outcome::preferred) == 5);
+  CHECK(sound().count(lore::Outcome::preferred) == 7);
+  const Comparisons<Features> seen = p.seen_train();
+  REQUIRE_NOTHROW(seen.validate());
+  CHECK(seen.column == std::vector<Index>{1, 3, 0});
+  CHECK(seen.answer == std::vector<lore::Answer>{p.answer[1], p.answer[3], p.answer[0]});
+  CHECK(seen.answers(1)->outcome == lore::Outcome::tie);
+  CHECK(p.unseen_test().answer == std::vector<lore::Answer>{p.answer[5]});
+  CHECK(p.seen_test().answers(0)->flip == 0.25F);
+  CHECK(sound().seen_train().answers(0) == nullptr);
+  CHECK(seen.subset(std::vector<Index>{1, 0}).answer ==
+        std::vector<lore::Answer>{p.answer[0], p.answer[1], p.answer[3]});
+  const Comparisons<Features> decided = seen.decided();
+  CHECK(decided.column == std::vector<Index>{1, 3});
+  CHECK(decided.user == std::vector<Index>{0, 2});
+  CHECK(sound().seen_train().decided().size() == 4);
+}
+
+TEST_CASE("answers that cannot be are refused", "[preferences]") {
+  const auto message = [](auto&& spoil) {
+    Preferences<Features> p = answered();
+    spoil(p);
+    try {
+      p.validate();
+    } catch (const std::domain_error& error) {
+      return std::string(error.what());
+    }
+    return std::string("nothing thrown");
+  };
+  const std::string at = "lore::Preferences::validate: ";
+  CHECK(message([](auto& p) { p.answer[2].outcome = static_cast<lore::Outcome>(3); }) ==
+        at + "answer[2].outcome: got 3, wanted 0, 1 or 2");
+  CHECK(message([](auto& p) { p.answer[2].strength = -1; }) ==
+        at + "answer[2].strength: got -1, wanted a finite number, 0 or above");
+  CHECK(message([](auto& p) { p.answer[2].strength = std::numeric_limits<float>::infinity(); }) !=
+        "nothing thrown");
+  CHECK(message([](auto& p) { p.answer[2].flip = 0.5F; }) ==
+        at + "answer[2].flip: got 0.5, wanted 0 or above, below 0.5");
+  CHECK(message([](auto& p) { p.answer[2].flip = std::numeric_limits<float>::quiet_NaN(); }) !=
+        "nothing thrown");
+  CHECK(message([](auto& p) { p.answer[2].choice = -2; }) ==
+        at + "answer[2].choice: got -2, wanted -1, or a number of 0 or above");
+  CHECK(message([](auto& p) { p.answer[3].outcome = lore::Outcome::tie; }) ==
+        at +
+            "choice 9 of user 0: got a tie or an abstention, wanted the chosen reply preferred to each other "
+            "one");
+  CHECK(message([](auto& p) { p.partition[3] = test, p.group[3] = 12; }) ==
+        at + "choice 9 of user 0: got comparisons that differ in their partition, wanted the same for all");
+  CHECK(message([](auto& p) { p.group[3] = 12; }) ==
+        at + "choice 9 of user 0: got comparisons that differ in their group, wanted the same for all");
+  CHECK(message([](auto& p) { p.weight[3] = 1; }) ==
+        at + "choice 9 of user 0: got comparisons that differ in their weight, wanted the same for all");
+  CHECK(
+      message([](auto& p) {
+        p.partition[6] = train;
+        p.group[6] = 10;
+        p.weight[6] = 2;
+        p.answer[3].choice = -1;
+        p.answer[6].choice = 9;
+      }) ==
+      at + "choice 9 of user 0: got comparisons apart, wanted consecutive ones among the user's comparisons");
+  Preferences<Features> p = answered();
+  p.answer.pop_back();
+  CHECK_THROWS_AS(p.validate(), std::invalid_argument);
+  Comparisons<Features> seen = answered().seen_train();
+  seen.answer[0].outcome = lore::Outcome::abstained;
+  CHECK_THROWS_AS(seen.validate(), std::domain_error);
+  seen = answered().seen_train();
+  seen.answer.pop_back();
+  CHECK_THROWS_AS(seen.validate(), std::invalid_argument);
+}
+
+TEST_CASE("one number may name choices of two users, and the chosen reply of a choice is one",
+          "[preferences]") {
+  Preferences<Features> p;
+  p.features = std::make_shared<const Features>(Features::pairs(
+      FeatureMatrix::own(Matrix<float>(Matrix<float>::Ones(2, 4))), {0, 0, 3, 3}, {1, 2, 1, 2}));
+  p.user = {0, 0, 1, 1};
+  p.users = 2;
+  p.answer.assign(4, lore::Answer{.choice = 0});
+  REQUIRE_NOTHROW(p.validate());
+  REQUIRE_NOTHROW(p.seen_train().validate());
+  p.user = {0, 0, 0, 0};
+  p.users = 1;
+  try {
+    p.validate();
+    FAIL("nothing thrown");
+  } catch (const std::domain_error& error) {
+    CHECK(std::string(error.what()) ==
+          "lore::Preferences::validate: choice 0 of user 0: got comparisons that differ in their chosen "
+          "reply, wanted the same for all");
+  }
+  CHECK_THROWS_AS(p.seen_train().validate(), std::domain_error);
+}

@@ -129,3 +129,21 @@ TEST_CASE("shots refuse a negative number, and groups where there are none", "[s
   CHECK_THROWS_AS(lore::first_shots(one_user(1, 3), 1, ShotUnit::group), std::invalid_argument);
   CHECK_THROWS_AS(lore::users_with_at_least(one_user(1, 3), 1, ShotUnit::group), std::invalid_argument);
 }
+
+TEST_CASE("a choice among several replies is one shot", "[shots]") {
+  Comparisons<Features> all = three_users();
+  all.group.clear();
+  for (const Index choice : {2, 2, 2, -1, 7, 0, 0}) all.answer.push_back({.choice = choice});
+  CHECK(lore::first_shots(all, 1).column == std::vector<Index>{10, 11, 12, 20, 21});
+  CHECK(lore::first_shots(all, 2).column == std::vector<Index>{10, 11, 12, 13, 20, 21});
+  CHECK(lore::first_shots(all, 2).answer[3].choice == -1);
+  CHECK(lore::first_shots(all, 3).column == all.column);
+  CHECK(lore::users_with_at_least(all, 3) == 1);
+  CHECK(lore::users_with_at_least(all, 4) == 0);
+  for (std::uint64_t seed = 0; seed < 20; ++seed) {
+    const auto sample = lore::sample_shots(all, 2, ShotUnit::comparison, seed);
+    CHECK(std::count(sample.column.begin(), sample.column.end(), 10) ==
+          std::count(sample.column.begin(), sample.column.end(), 12));
+    CHECK(sample.count(1) == 2);
+  }
+}

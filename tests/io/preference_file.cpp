@@ -92,6 +92,7 @@ void check_same(const Preferences<>& a, const Preferences<>& b) {
   CHECK(a.partition == b.partition);
   CHECK(a.group == b.group);
   CHECK(a.weight == b.weight);
+  CHECK(a.answer == b.answer);
   CHECK(a.users == b.users);
   CHECK(a.reference_head.has_value() == b.reference_head.has_value());
   if (a.reference_head && b.reference_head) CHECK(*a.reference_head == *b.reference_head);
@@ -220,8 +221,10 @@ TEST_CASE("a file of another format or version is refused") {
   raw.metadata["format"] = "lore.model";
   CHECK(has(raw.complaint(), "metadata 'format': got 'lore.model', wanted 'lore.preferences'"));
   raw.metadata["format"] = "lore.preferences";
-  raw.metadata["version"] = "2";
-  CHECK(has(raw.complaint(), "metadata 'version': got '2', wanted '1'"));
+  raw.metadata["version"] = "3";
+  CHECK(has(raw.complaint(), "metadata 'version': got '3', wanted '1', or '2' with answers"));
+  raw.metadata.erase("version");
+  CHECK(has(raw.complaint(), "metadata 'version': got nothing, wanted '1', or '2' with answers"));
   raw.metadata["version"] = "1";
   raw.metadata["shot_unit"] = "dialogue";
   CHECK(has(raw.complaint(), "metadata 'shot_unit': got 'dialogue', wanted 'comparison' or 'group'"));
@@ -344,6 +347,105 @@ TEST_CASE("users, groups and weights that contradict the format are refused") {
   CHECK(has(raw.complaint(), "weight[3]: got -0.5, wanted a finite number, 0 or above"));
   raw.weight[3] = std::numeric_limits<float>::quiet_NaN();
   CHECK(has(raw.complaint(), "weight[3]: got nan"));
+}
+
+namespace {
+
+/// A version 2 of `Raw`: user 0 chose item 0 among 0, 1 and 2.
+struct RawAnswers : Raw {
+  RawAnswers() {
+    chosen[1] = 0;
+    weight[1] = 1;
+    metadata["version"] = "2";
+  }
+
+  std::vector<std::uint8_t> outcome{0, 0, 1, 2, 0};
+  std::vector<float> strength{1, 1, 0, 2.5F, 1};
+  std::vector<float> flip{0.25F, 0, 0, 0, 0.1F};
+  std::vector<std::int64_t> choice{4, 4, -1, 4, -1};
+
+  [[nodiscard]] std::string complaint() const {
+    SafetensorsWriter out = writer();
+    if (!outcome.empty()) out.add<std::uint8_t>("answer", outcome);
+    if (!strength.empty()) out.add<float>("strength", strength);
+    if (!flip.empty()) out.add<float>("flip", flip);
+    if (!choice.empty()) out.add<std::int64_t>("choice", choice);
+    return complaint_of(out);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("answers make a file of version 2 and come back as they were written") {
+  const Folder folder;
+  Preferences<> preferences = indexed_preferences();
+  lore::write_preferences(folder / "plain", preferences);
+  CHECK(lore::SafetensorsFile::open(folder / "plain").metadata().at("version") == "1");
+  preferences.answer.resize(5);
+  lore::write_preferences(folder / "plain answers", preferences);
+  CHECK(lore_test::get(folder / "plain answers") == lore_test::get(folder / "plain"));
+
+  const int what = GENERATE(0, 1, 2, 3, 4);
+  CAPTURE(what);
+  if (what == 0 || what == 4) {
+    preferences.answer[1].outcome = lore::Outcome::tie;
+    preferences.answer[3].outcome = lore::Outcome::abstained;
+  }
+  if (what == 1 || what == 4) preferences.answer[2].strength = 0.5F;
+  if (what == 2 || what == 4) preferences.answer[4].flip = 0.25F;
+  if (what == 3 || what == 4) preferences.answer[0].choice = 3;
+  lore::write_preferences(folder / "answers", preferences);
+  const auto file = lore::SafetensorsFile::open(folder / "answers");
+  CHECK(file.metadata().at("version") == "2");
+  CHECK(file.contains("answer") == (what == 0 || what == 4));
+  CHECK(file.contains("strength") == (what == 1 || what == 4));
+  CHECK(file.contains("flip") == (what == 2 || what == 4));
+  CHECK(file.contains("choice") == (what == 3 || what == 4));
+  check_same(preferences, lore::read_preferences(folder / "answers"));
+}
+
+TEST_CASE("answers that are missing, of another length or out of range are refused") {
+  RawAnswers raw;
+  REQUIRE(raw.complaint().empty());
+  raw.metadata["version"] = "1";  // whoever wrote this would be misread
+  CHECK(has(raw.complaint(), "metadata 'version': got '1' beside the tensor 'answer', wanted '2'"));
+  raw = RawAnswers();
+  raw.outcome[0] = 3;
+  CHECK(has(raw.complaint(), "tensor 'answer'[0]: got 3, wanted 0, 1 or 2"));
+  raw = RawAnswers();
+  raw.outcome.pop_back();
+  CHECK(has(raw.complaint(), "tensor 'answer': got the shape [4], wanted [5]"));
+  raw = RawAnswers();
+  raw.strength[1] = -1;
+  CHECK(has(raw.complaint(), "answer[1].strength: got -1, wanted a finite number, 0 or above"));
+  raw.strength[1] = std::numeric_limits<float>::quiet_NaN();
+  CHECK(has(raw.complaint(), "answer[1].strength: got nan"));
+  raw = RawAnswers();
+  raw.flip[1] = 0.5F;
+  CHECK(has(raw.complaint(), "answer[1].flip: got 0.5, wanted 0 or above, below 0.5"));
+  raw = RawAnswers();
+  raw.choice[2] = -2;
+  CHECK(has(raw.complaint(), "answer[2].choice: got -2"));
+  raw = RawAnswers();
+  raw.choice.push_back(0);
+  CHECK(has(raw.complaint(), "tensor 'choice': got the shape [6], wanted [5]"));
+  raw = RawAnswers();
+  raw.chosen[1] = 1;
+  CHECK(has(raw.complaint(), "choice 4 of user 0: got comparisons that differ in their chosen reply"));
+  raw = RawAnswers();
+  raw.choice = {4, -1, 4, -1, -1};
+  CHECK(has(raw.complaint(), "choice 4 of user 0: got comparisons apart"));
+  raw = RawAnswers();
+  raw.outcome[1] = 1;
+  CHECK(has(raw.complaint(), "choice 4 of user 0: got a tie or an abstention"));
+  for (const char* name : {"outcome", "strength", "flip", "choice"}) {
+    RawAnswers part;
+    if (std::string(name) != "outcome") part.outcome.clear();
+    if (std::string(name) != "strength") part.strength.clear();
+    if (std::string(name) != "flip") part.flip.clear();
+    if (std::string(name) != "choice") part.choice.clear();
+    CHECK(part.complaint().empty());
+  }
 }
 
 TEST_CASE("the Polis preferences are read and mapped") {

@@ -15,6 +15,7 @@
 
 #include "lore/core/error.hpp"
 #include "lore/core/types.hpp"
+#include "lore/data/answer.hpp"
 #include "lore/data/features.hpp"
 
 namespace lore {
@@ -25,16 +26,31 @@ enum class Partition : std::uint8_t { seen_train = 0, seen_test = 1, unseen_few_
 /// What "one shot" means to a few-shot subset.
 enum class ShotUnit : std::uint8_t { comparison, group };
 
-/// Comparisons by user: user i of 0..users() owns the positions offset[i] .. offset[i+1] of `column`, `group`
-/// and `weight`, in file order. A cheap description; the vectors stay in the shared feature store.
+namespace detail {
+
+/// Whether comparisons a and b of a store are known to have different chosen replies.
+template <class Store>
+[[nodiscard]] bool other_chosen(const Store& store, Index a, Index b) {
+  if constexpr (TableStore<Store>)
+    return store.indexed() && store.chosen(a) != store.chosen(b);
+  else
+    return false;
+}
+
+}  // namespace detail
+
+/// Comparisons by user: user i of 0..users() owns the positions offset[i] .. offset[i+1] of `column`,
+/// `group`, `weight` and `answer`, in file order. A cheap description; the vectors stay in the shared feature
+/// store.
 template <class Store = Features>
 struct Comparisons {
   std::shared_ptr<const Store> features;
-  std::vector<Index> user;    ///< ids of the users as in the preference file, ascending
-  std::vector<Index> offset;  ///< users() + 1 positions, offset[0] = 0
-  std::vector<Index> column;  ///< the store's comparison at each position
-  std::vector<Index> group;   ///< prompt or dialogue at each position; empty where there are none
-  std::vector<float> weight;  ///< omega at each position; empty means 1
+  std::vector<Index> user;       ///< ids of the users as in the preference file, ascending
+  std::vector<Index> offset;     ///< users() + 1 positions, offset[0] = 0
+  std::vector<Index> column;     ///< the store's comparison at each position
+  std::vector<Index> group;      ///< prompt or dialogue at each position; empty where there are none
+  std::vector<float> weight;     ///< omega at each position; empty means 1
+  std::vector<Answer> answer{};  ///< at each position, none of them abstained; empty: all plain
 
   [[nodiscard]] Index users() const noexcept { return static_cast<Index>(user.size()); }
   [[nodiscard]] Index size() const noexcept { return static_cast<Index>(column.size()); }
@@ -44,9 +60,15 @@ struct Comparisons {
   [[nodiscard]] Index end(Index i) const { return offset[static_cast<std::size_t>(i) + 1]; }
   [[nodiscard]] Index count(Index i) const { return end(i) - begin(i); }
 
+  /// The answers of user i in order, or nullptr where all are plain.
+  [[nodiscard]] const Answer* answers(Index i) const {
+    return answer.empty() ? nullptr : answer.data() + begin(i);
+  }
+
   /// @throws std::invalid_argument without a feature store, or on lengths and offsets that do not agree;
-  /// std::domain_error on a column that the store has not, or a weight that is negative or not finite
-  /// @cost O(n)
+  /// std::domain_error on a column that the store has not, a weight that is negative or not finite, an
+  /// abstention, or an answer that `detail::check_answers` or `check_choices` refuse
+  /// @cost O(n), with answers O(n log n)
   void validate() const {
     constexpr const char* where = "Comparisons::validate";
     if (!features) detail::raise_shape(where, "features", "none", "a feature store");
@@ -68,6 +90,7 @@ struct Comparisons {
       if (!(weight[p] >= 0) || !std::isfinite(weight[p]))
         detail::raise_value(where, "weight[" + detail::to_text(p) + "]", weight[p],
                             "a finite number, 0 or above");
+    if (!answer.empty()) validate_answers();
   }
 
   /// The same users with only the positions for which keep(position) holds; a user left without any drops out
@@ -103,12 +126,41 @@ struct Comparisons {
     return out;
   }
 
+  /// Without the ties: what says who won.
+  [[nodiscard]] Comparisons decided() const {
+    if (answer.empty()) return *this;
+    return filtered(
+        [&](Index p) { return answer[static_cast<std::size_t>(p)].outcome == Outcome::preferred; }, true);
+  }
+
  private:
   void append_position(Comparisons& out, Index p) const {
     const auto at = static_cast<std::size_t>(p);
     out.column.push_back(column[at]);
     if (!group.empty()) out.group.push_back(group[at]);
     if (!weight.empty()) out.weight.push_back(weight[at]);
+    if (!answer.empty()) out.answer.push_back(answer[at]);
+  }
+
+  void validate_answers() const {
+    constexpr const char* where = "Comparisons::validate";
+    detail::check_size(where, "answer", static_cast<Index>(answer.size()), size());
+    detail::check_answers(where, answer);
+    std::vector<Index> owner, place;
+    for (Index i = 0; i < users(); ++i)
+      for (Index p = begin(i); p < end(i); ++p) {
+        if (answer[static_cast<std::size_t>(p)].outcome == Outcome::abstained)
+          detail::raise_value(where, "answer[" + detail::to_text(p) + "]", "an abstention",
+                              "a preference or a tie");
+        owner.push_back(i);
+        place.push_back(p);
+      }
+    detail::check_choices(where, answer, owner, place, [&](Index a, Index b) -> const char* {
+      const auto x = static_cast<std::size_t>(a), y = static_cast<std::size_t>(b);
+      if (!weight.empty() && weight[x] != weight[y]) return "weight";
+      if (!group.empty() && group[x] != group[y]) return "group";
+      return detail::other_chosen(*features, column[x], column[y]) ? "chosen reply" : nullptr;
+    });
   }
 };
 
@@ -121,6 +173,7 @@ struct Preferences {
   std::vector<Partition> partition;             ///< n, or empty: all seen_train
   std::vector<Index> group;                     ///< n, or empty
   std::vector<float> weight;                    ///< n, finite and >= 0, or empty: all 1
+  std::vector<Answer> answer{};                 ///< n, or empty: all plain
   Index users = 0;                              ///< number of users
   std::optional<Vector<float>> reference_head;  ///< v_ref, d entries
   ShotUnit shot_unit = ShotUnit::comparison;
@@ -134,7 +187,9 @@ struct Preferences {
   /// @throws std::invalid_argument on lengths that do not agree; std::domain_error on a user id out of range,
   /// a user
   ///         both seen and unseen, a group that spans a user's training and test comparisons, a weight that
-  ///         is negative or not finite, a user without comparisons, or a reference head that is not finite
+  ///         is negative or not finite, a user without comparisons, a reference head that is not finite, an
+  ///         answer out of range, or a choice whose comparisons are not consecutive or differ in more than
+  ///         the rejected reply
   /// @cost O(n log n)
   void validate() const {
     constexpr const char* where = "Preferences::validate";
@@ -174,15 +229,24 @@ struct Preferences {
       if (side[i] == 0)
         detail::raise_value(where, "user " + detail::to_text(i), "no comparisons", "at least one");
     if (!group.empty()) check_groups();
+    if (!answer.empty()) validate_answers();
   }
 
-  /// Comparisons of one partition by user, users ascending, each user's in file order. @cost O(n)
+  /// How many comparisons ended so, of all partitions.
+  [[nodiscard]] Index count(Outcome outcome) const {
+    if (answer.empty()) return outcome == Outcome::preferred ? size() : 0;
+    return static_cast<Index>(std::count_if(answer.begin(), answer.end(),
+                                            [&](const Answer& one) { return one.outcome == outcome; }));
+  }
+
+  /// Comparisons of one partition by user, users ascending, each user's in file order; abstentions stay out.
+  /// @cost O(n)
   [[nodiscard]] Comparisons<Store> select(Partition wanted) const {
     Comparisons<Store> out;
     out.features = features;
     std::vector<Index> start(static_cast<std::size_t>(users) + 1, 0);
     for (Index j = 0; j < size(); ++j)
-      if (of(j) == wanted) ++start[static_cast<std::size_t>(user[static_cast<std::size_t>(j)]) + 1];
+      if (takes_part(j, wanted)) ++start[static_cast<std::size_t>(user[static_cast<std::size_t>(j)]) + 1];
     out.offset.push_back(0);
     for (std::size_t i = 0; i + 1 < start.size(); ++i) {
       if (start[i + 1] > 0) {
@@ -195,13 +259,15 @@ struct Preferences {
     out.column.resize(total);
     if (!group.empty()) out.group.resize(total);
     if (!weight.empty()) out.weight.resize(total);
+    if (!answer.empty()) out.answer.resize(total);
     for (Index j = 0; j < size(); ++j) {
-      if (of(j) != wanted) continue;
+      if (!takes_part(j, wanted)) continue;
       const auto from = static_cast<std::size_t>(j);
       const auto to = static_cast<std::size_t>(start[static_cast<std::size_t>(user[from])]++);
       out.column[to] = j;
       if (!group.empty()) out.group[to] = group[from];
       if (!weight.empty()) out.weight[to] = weight[from];
+      if (!answer.empty()) out.answer[to] = answer[from];
     }
     return out;
   }
@@ -214,6 +280,26 @@ struct Preferences {
  private:
   [[nodiscard]] Partition of(Index j) const {
     return partition.empty() ? Partition::seen_train : partition[static_cast<std::size_t>(j)];
+  }
+
+  [[nodiscard]] bool takes_part(Index j, Partition wanted) const {
+    return of(j) == wanted &&
+           (answer.empty() || answer[static_cast<std::size_t>(j)].outcome != Outcome::abstained);
+  }
+
+  void validate_answers() const {
+    constexpr const char* where = "Preferences::validate";
+    detail::check_size(where, "answer", static_cast<Index>(answer.size()), size());
+    detail::check_answers(where, answer);
+    std::vector<Index> place, known(static_cast<std::size_t>(users), 0);
+    for (const Index id : user) place.push_back(known[static_cast<std::size_t>(id)]++);
+    detail::check_choices(where, answer, user, place, [&](Index a, Index b) -> const char* {
+      const auto x = static_cast<std::size_t>(a), y = static_cast<std::size_t>(b);
+      if (of(a) != of(b)) return "partition";
+      if (!weight.empty() && weight[x] != weight[y]) return "weight";
+      if (!group.empty() && group[x] != group[y]) return "group";
+      return detail::other_chosen(*features, a, b) ? "chosen reply" : nullptr;
+    });
   }
 
   void check_groups() const {

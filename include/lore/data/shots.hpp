@@ -23,9 +23,12 @@ template <class Store>
 [[nodiscard]] Index number_shots(const Comparisons<Store>& comparisons, Index i, ShotUnit shot_unit,
                                  std::vector<Index>& unit) {
   unit.clear();
-  if (shot_unit == ShotUnit::comparison) {
-    for (Index p = 0; p < comparisons.count(i); ++p) unit.push_back(p);
-    return comparisons.count(i);
+  if (shot_unit == ShotUnit::comparison) {  // a choice is one
+    Index shots = 0;
+    for (Index p = 0; p < comparisons.count(i); ++shots)
+      for (const Index end = end_of_choice(comparisons.answers(i), p, comparisons.count(i)); p < end; ++p)
+        unit.push_back(shots);
+    return shots;
   }
   std::map<Index, Index> place;
   for (Index p = comparisons.begin(i); p < comparisons.end(i); ++p) {
@@ -63,8 +66,9 @@ template <class Store, class Choose>
 
 }  // namespace detail
 
-/// Each user's first `shots` comparisons, or groups in order of first appearance, in file order. A user with
-/// fewer keeps all; with 0 shots every user stays, without comparisons.
+/// Each user's first `shots` comparisons, or groups in order of first appearance, in file order. A choice
+/// among several replies counts as one comparison, and a ranking of n replies as n - 1. A user with fewer
+/// keeps all; with 0 shots every user stays, without comparisons.
 /// @throws std::domain_error when shots < 0; std::invalid_argument when a shot is a group and there are none
 /// @cost O(n log n)
 template <class Store>

@@ -46,7 +46,10 @@ struct PreferenceWriteOptions {
 namespace detail {
 
 inline constexpr const char* preference_format = "lore.preferences";
+/// Version 2 has answers that are not plain, which readers of version 1 would take for preferences.
 inline constexpr const char* preference_version = "1";
+inline constexpr const char* preference_version_with_answers = "2";
+inline constexpr const char* answer_tensors[] = {"answer", "strength", "flip", "choice"};
 
 /// The metadata key `users`: a JSON array of names, absent when there are none.
 [[nodiscard]] inline std::vector<std::string> read_user_names(const SafetensorsFile& file) {
@@ -146,6 +149,81 @@ inline void check_touched_values(const Features& features) {
       file.path(), [&] { return Features::pairs(std::move(table), std::move(chosen), std::move(rejected)); });
 }
 
+/// Whether the file has answers, as its version says.
+[[nodiscard]] inline bool has_answers(const SafetensorsFile& file) {
+  const std::string version = metadata_or_empty(file, "version");
+  const bool second = version == preference_version_with_answers;
+  file.require_format(preference_format, second ? version : preference_version,
+                      "'1', or '2' with answers that are not plain");
+  for (const char* name : answer_tensors)
+    if (!second && file.contains(name))
+      raise_io(file.path(), "metadata 'version'", "'1' beside the tensor " + in_quotes(name), "'2'");
+  return second;
+}
+
+/// Answers of a file of version 2, plain where it does not say otherwise.
+[[nodiscard]] inline std::vector<Answer> read_answers(const SafetensorsFile& file, Index n) {
+  std::vector<Answer> out(static_cast<std::size_t>(n));
+  if (file.contains("answer")) {
+    const std::vector<std::uint8_t> outcome = file.read_vector<std::uint8_t>("answer", n);
+    for (std::size_t j = 0; j < out.size(); ++j) {
+      if (outcome[j] > 2)
+        raise_io(file.path(), "tensor 'answer'[" + to_text(j) + "]", static_cast<int>(outcome[j]),
+                 "0, 1 or 2");
+      out[j].outcome = static_cast<Outcome>(outcome[j]);
+    }
+  }
+  const auto fill = [&](const char* name, float Answer::*field) {
+    if (!file.contains(name)) return;
+    const std::vector<float> values = file.read_vector<float>(name, n);
+    for (std::size_t j = 0; j < out.size(); ++j) out[j].*field = values[j];
+  };
+  fill("strength", &Answer::strength);
+  fill("flip", &Answer::flip);
+  if (file.contains("choice")) {
+    const std::vector<Index> choice = read_ids(file, "choice", n);
+    for (std::size_t j = 0; j < out.size(); ++j) out[j].choice = choice[j];
+  }
+  return out;
+}
+
+/// Answers as the tensors of a file; what no answer says is empty.
+struct AnswerColumns {
+  std::vector<std::uint8_t> outcome;
+  std::vector<float> strength, flip;
+  std::vector<std::int64_t> choice;
+
+  explicit AnswerColumns(const std::vector<Answer>& answer) {
+    const Answer plain;
+    for (const Answer& one : answer) {
+      outcome.push_back(static_cast<std::uint8_t>(one.outcome));
+      strength.push_back(one.strength);
+      flip.push_back(one.flip);
+      choice.push_back(one.choice);
+    }
+    const auto keep_if_said = [](auto& column, auto default_value) {
+      if (std::all_of(column.begin(), column.end(), [&](auto value) { return value == default_value; }))
+        column.clear();
+    };
+    keep_if_said(outcome, static_cast<std::uint8_t>(plain.outcome));
+    keep_if_said(strength, plain.strength);
+    keep_if_said(flip, plain.flip);
+    keep_if_said(choice, std::int64_t{plain.choice});
+  }
+
+  [[nodiscard]] bool plain() const noexcept {
+    return outcome.empty() && strength.empty() && flip.empty() && choice.empty();
+  }
+
+  /// The columns must outlive the writing.
+  void add_to(SafetensorsWriter& writer) const {
+    if (!outcome.empty()) writer.add<std::uint8_t>("answer", outcome);
+    if (!strength.empty()) writer.add<float>("strength", strength);
+    if (!flip.empty()) writer.add<float>("flip", flip);
+    if (!choice.empty()) writer.add<std::int64_t>("choice", choice);
+  }
+};
+
 /// The number of users, from their names or from the largest id; each has a comparison. Checked before
 /// anything is allocated by an id: n comparisons cannot be those of more than n users.
 [[nodiscard]] inline Index count_users(const SafetensorsFile& file, const std::vector<Index>& user,
@@ -172,14 +250,14 @@ inline void check_touched_values(const Features& features) {
 }  // namespace detail
 
 /// Reads a preference file: who preferred what, over a table that stays mapped. Everything is checked: types,
-/// shapes, index ranges, users, partitions, groups, weights, and that the vectors in use are finite.
-/// Metadata and tensors that the format does not know are ignored.
+/// shapes, index ranges, users, partitions, groups, weights, answers and choices, and that the vectors in use
+/// are finite. Metadata and tensors that the format does not know are ignored.
 /// @throws io_error that names the path, the tensor or metadata key, what was found and what was expected
 /// @cost one read of the vectors in use, O(n log n) for the rest
 [[nodiscard]] inline Preferences<> read_preferences(const std::filesystem::path& path,
                                                     const PreferenceReadOptions& options = {}) {
   const SafetensorsFile file = SafetensorsFile::open(path);
-  file.require_format(detail::preference_format, detail::preference_version);
+  const bool answers = detail::has_answers(file);
   Preferences<> preferences;
   auto features = std::make_shared<const Features>(detail::read_features(file));
   const Index n = features->size();
@@ -197,6 +275,7 @@ inline void check_touched_values(const Features& features) {
   }
   if (file.contains("group")) preferences.group = detail::read_ids(file, "group", n);
   if (file.contains("weight")) preferences.weight = file.read_vector<float>("weight", n);
+  if (answers) preferences.answer = detail::read_answers(file, n);
   preferences.reference_head = detail::read_optional_head(file, features->dimension());
   preferences.dataset = detail::metadata_or_empty(file, "dataset");
   preferences.encoder = detail::metadata_or_empty(file, "encoder");
@@ -215,7 +294,8 @@ inline void check_touched_values(const Features& features) {
   return preferences;
 }
 
-/// Writes a preference file. The table of vectors is converted block by block while it is written.
+/// Writes a preference file: of version 2 where some answer is not plain, else of version 1. The table of
+/// vectors is converted block by block while it is written.
 /// @throws std::invalid_argument or std::domain_error when the preferences are not valid or a vector in use
 /// is
 ///         not finite; io_error when the file cannot be written or a value does not fit the storage (the text
@@ -236,7 +316,6 @@ inline void write_preferences(const std::filesystem::path& path, const Preferenc
   SafetensorsWriter writer;
   for (const auto& [key, value] : options.metadata) writer.metadata(key, value);
   writer.metadata("format", detail::preference_format);
-  writer.metadata("version", detail::preference_version);
   writer.metadata("shot_unit", preferences.shot_unit == ShotUnit::group ? "group" : "comparison");
   if (!preferences.dataset.empty()) writer.metadata("dataset", preferences.dataset);
   if (!preferences.encoder.empty()) writer.metadata("encoder", preferences.encoder);
@@ -261,6 +340,10 @@ inline void write_preferences(const std::filesystem::path& path, const Preferenc
   if (!partition.empty()) writer.add<std::uint8_t>("partition", partition);
   if (!group.empty()) writer.add<std::int64_t>("group", group);
   if (!preferences.weight.empty()) writer.add<float>("weight", preferences.weight);
+  const detail::AnswerColumns answers(preferences.answer);
+  answers.add_to(writer);
+  writer.metadata("version",
+                  answers.plain() ? detail::preference_version : detail::preference_version_with_answers);
   if (preferences.reference_head)
     writer.add<float>("reference_head",
                       std::span<const float>(preferences.reference_head->data(),

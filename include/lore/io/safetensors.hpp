@@ -151,18 +151,20 @@ class SafetensorsFile {
                        "the shape " + detail::shape_text(tensor.shape), detail::shape_text(wanted));
   }
 
+  /// @param versions  what the text says was wanted, where a reader knows several
   /// @throws io_error unless the metadata say that this is a `format` of version `version`
-  void require_format(std::string_view format, std::string_view version) const {
-    const auto check = [&](const char* key, std::string_view wanted) {
+  void require_format(std::string_view format, std::string_view version,
+                      std::string_view versions = {}) const {
+    const auto check = [&](const char* key, std::string_view wanted, std::string_view all) {
       const auto found = metadata_.find(key);
       if (found == metadata_.end())
-        detail::raise_io(path(), std::string("metadata '") + key + "'", "nothing", detail::in_quotes(wanted));
+        detail::raise_io(path(), std::string("metadata '") + key + "'", "nothing", all);
       if (found->second != wanted)
         detail::raise_io(path(), std::string("metadata '") + key + "'", detail::in_quotes(found->second),
-                         detail::in_quotes(wanted));
+                         all);
     };
-    check("format", format);
-    check("version", version);
+    check("format", format, detail::in_quotes(format));
+    check("version", version, versions.empty() ? detail::in_quotes(version) : std::string(versions));
   }
 
  private:
