@@ -83,18 +83,54 @@ TEST_CASE("True tastes beat every control, and another user's taste is worst of 
   }
 }
 
-TEST_CASE("A reward of one's own is the same from the comparisons' side and from the features'") {
+TEST_CASE("A reward of one's own is the ridge optimum, from the comparisons' side and from the features'") {
   lore::Rng rng(9);
-  lore::Matrix<double> X(6, 5), T(6, 4);
+  lore::Matrix<double> X(6, 5);
   lore::fill_normal(rng, X);
-  lore::fill_normal(rng, T);
-  const lore::Vector<double> few = lore::detail::own_margins<double>(X, T, 0.7, 1.3);
-  // A seventh comparison of weightless features makes it seven against six: the other side is taken.
-  lore::Matrix<double> padded = lore::Matrix<double>::Zero(6, 7);
+  X.col(4) *= 30;  // a step that overshoots
+  const std::vector<float> omega{1, 0.5F, 2, 0, 1};
+  const auto gradient_at = [&](const lore::Vector<double>& v, double lambda) {
+    lore::Vector<double> gradient = lambda * v;
+    for (Index j = 0; j < 5; ++j)
+      gradient -= double(omega[static_cast<std::size_t>(j)]) / (1 + std::exp(X.col(j).dot(v))) * X.col(j);
+    return gradient;
+  };
+  lore::Matrix<double> padded = lore::Matrix<double>::Zero(6, 7);  // weightless: seven against six
   padded.leftCols(5) = X;
-  const lore::Vector<double> many = lore::detail::own_margins<double>(padded, T, 0.7, 1.3);
-  CHECK((few - many).norm() < 1e-6);
-  CHECK(few.norm() > 0.1);
+  std::vector<float> padded_omega = omega;
+  padded_omega.resize(7, 1);
+  lore::detail::RidgeLogistic<double> few(X, omega), many(padded, padded_omega);
+  for (const double lambda : {0.01, 0.7, 50.0}) {
+    const lore::Vector<double> v = few.fit(lambda);
+    CHECK(gradient_at(v, lambda).norm() < 1e-3 * lambda * v.norm());
+    CHECK((v - many.fit(lambda)).norm() < 1e-3 * v.norm());
+    CHECK(v.norm() > 0);
+  }
+}
+
+TEST_CASE("The scale of users' own rewards follows the units of the temperature and the strength of taste") {
+  const World world;
+  const auto at = [&](Index i) -> lore::Vector<float> { return world.model.weights.col(i); };
+  const lore::Vector<float> population = lore::population_weights(world.model);
+  const auto weights = lore::weights_by_id(world.model.user, at, population);
+  const auto found =
+      lore::compare_controls(world.model, world.common, world.train, world.test, lore::Serial{}, weights);
+  CHECK(found.own_scale >= 1);  // planted margins are some units wide
+  const auto asked = [&](double scale) {
+    return lore::compare_controls(world.model, world.common, world.train, world.test, lore::Serial{}, weights,
+                                  {.own_scale = scale})
+        .at("per-user fit")
+        .accuracy.mean;
+  };
+  const double chosen = found.at("per-user fit").accuracy.mean;
+  CHECK(chosen == asked(found.own_scale));
+  for (const double scale : {0.1, 20.0}) CHECK(chosen > asked(scale) - 0.01);
+  auto warm = world.model;
+  warm.temperature = 4;  // the same choices have to be explained by margins four times as large
+  const auto warmer =
+      lore::compare_controls(warm, world.common, world.train, world.test, lore::Serial{}, weights);
+  CHECK(warmer.own_scale == found.own_scale);
+  CHECK(warmer.at("per-user fit").accuracy.mean == Approx(chosen).margin(0.002));
 }
 
 TEST_CASE("Controls refuse models of other features and options out of range") {

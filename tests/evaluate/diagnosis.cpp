@@ -3,6 +3,12 @@
 #include "lore/evaluate/diagnosis.hpp"
 
 #include <cmath>
+#include <numeric>
+#include <vector>
+
+#include "lore/data/simulate.hpp"
+#include "lore/fit/joint.hpp"
+#include "lore/parallel/threads.hpp"
 
 #include "lore_catch.hpp"
 
@@ -80,4 +86,82 @@ TEST_CASE("A model without users, or with more columns than dimensions, can be l
   CHECK(found.singular_values.size() == 2);
   CHECK(found.users.isZero());
   CHECK(found.effective_rank > 1.5);
+}
+
+TEST_CASE("Users with more comparisons owe more to the data, and those with hardly any are counted") {
+  lore::PlantedOptions options{.dimension = 10, .rank = 3, .seen_users = 60, .unseen_users = 0};
+  options.seen_train = 60;
+  options.seed = 5;
+  const auto world = lore::simulate_planted(options);
+  // User i keeps 60, 12 or 1 comparisons.
+  const auto all = world.preferences.seen_train();
+  const auto train = all.filtered([&](lore::Index p) {
+    const lore::Index i = p / 60, j = p % 60;
+    return j < (i % 3 == 0 ? 60 : i % 3 == 1 ? 12 : 1);
+  });
+  const auto joint = lore::JointFit<>{}(train, lore::Rank{3});
+  const auto found = lore::diagnose(joint.model, train, lore::Threads(2));
+  REQUIRE(found.users.size() == 60);
+  double from_data[3] = {}, information[3] = {};
+  for (std::size_t i = 0; i < 60; ++i) {
+    const lore::UserDiagnosis& user = found.users[i];
+    CHECK(user.from_data >= 0);
+    CHECK(user.from_data <= 1);
+    from_data[i % 3] += user.from_data / 20;
+    information[i % 3] += user.information / 20;
+    if (user.comparisons == 1) {
+      CHECK(user.separable);
+      // One answer tells at most one bit.
+      CHECK(user.information < 0.6931472);
+    }
+  }
+  CHECK(from_data[0] > from_data[1]);
+  CHECK(from_data[1] > from_data[2]);
+  CHECK(information[0] > information[1] + 0.5);
+  CHECK(found.too_little >= 20);
+  CHECK(found.too_little < 40);
+  CHECK(found.separable >= 20);
+  CHECK(found.separable < 45);
+  CHECK(found.parameters == 120);
+  CHECK(found.effective_parameters > 20);
+  CHECK(found.effective_parameters < 100);
+  CHECK(found.quantile(0.5, &lore::UserDiagnosis::from_data) == Approx(from_data[1]).margin(0.15));
+  CHECK(std::isnan(found.identifiability.folds.personal));
+
+  // The posterior is Gaussian where the loss is nearly quadratic, and then the share is known: H / (P + H).
+  lore::RewardModel<float> one = joint.model;
+  one.basis = lore::Basis<float>(lore::Matrix<float>(lore::Matrix<float>::Identity(10, 2) * 1e-3F));
+  one.rank = 2;
+  one.prior = {lore::Vector<float>::Unit(2, 0), lore::Matrix<float>::Zero(2, 2)};
+  one.prior.covariance(1, 1) = 4e4F;
+  one.weights = one.parameters = lore::Matrix<float>::Ones(2, train.users());
+  const auto quadratic = lore::diagnose(one, train, lore::Serial{});
+  for (lore::Index i = 0; i < 3; ++i) {
+    double H = 0;
+    lore::Vector<float> x(10);
+    for (lore::Index p = train.begin(i); p < train.end(i); ++p) {
+      train.features->load(train.column[static_cast<std::size_t>(p)], x.data());
+      H += 0.25 * 1e-6 * double(x(1)) * double(x(1));
+    }
+    const auto at = static_cast<std::size_t>(i);
+    CHECK(quadratic.users[at].from_data == Approx(H / (1 / 4e4 + H)).epsilon(0.03).margin(1e-4));
+    CHECK(quadratic.users[at].information == Approx(0.5 * std::log1p(4e4 * H)).epsilon(0.03).margin(1e-4));
+  }
+  CHECK_THROWS_AS((void)lore::diagnose(one, train, lore::Serial{}, {}, {.least_information = -1}),
+                  std::domain_error);
+}
+
+TEST_CASE("A model without deviations, or a prior without width, has nothing to learn of its users") {
+  lore::PlantedOptions options{.dimension = 6, .rank = 2, .seen_users = 12, .unseen_users = 0};
+  const auto world = lore::simulate_planted(options);
+  const auto train = world.preferences.seen_train();
+  const auto common = lore::JointFit<>{}(train, lore::Rank{1}).model;
+  const auto found = lore::diagnose(common, train, lore::Serial{});
+  CHECK(found.parameters == 0);
+  CHECK(found.too_little == 0);
+  auto fixed = lore::JointFit<>{}(train, lore::Rank{2}).model;
+  fixed.prior.covariance.setZero();
+  const auto narrow = lore::diagnose(fixed, train, lore::Serial{});
+  CHECK(narrow.effective_parameters == 0);
+  CHECK(narrow.too_little == 12);
 }

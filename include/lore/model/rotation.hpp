@@ -19,6 +19,7 @@ namespace lore {
 /// V W = directions * weights, up to the mean reward that is set apart.
 struct RotatedBasis {
   Matrix<double> directions;  ///< d x r, how a unit of each weight moves rewards
+  Matrix<double> rotation;    ///< K x r, directions = V * rotation and their scores rotation' * Z
   Matrix<double> weights;     ///< r x users, mean 0 over users, variance 1 for principal axes
   Vector<double> mean;        ///< d, the mean reward direction V mean(w)
   Vector<double> variance;    ///< r, of the rewards' margins over users and comparisons, descending
@@ -45,6 +46,7 @@ inline void order_and_sign(RotatedBasis& rotated, const Matrix<double>& scores) 
     rotated.directions.col(from).cwiseAbs().maxCoeff(&largest);
     const double sign = rotated.directions(largest, from) < 0 ? -1 : 1;
     sorted.directions.col(k) = sign * rotated.directions.col(from);
+    sorted.rotation.col(k) = sign * rotated.rotation.col(from);
     sorted.weights.row(k) = sign * rotated.weights.row(from);
     sorted.variance(k) = variance(from);
   }
@@ -87,6 +89,7 @@ inline void order_and_sign(RotatedBasis& rotated, const Matrix<double>& scores) 
       root.cwiseInverse().asDiagonal() * weights.eigenvectors().rightCols(used).transpose();
   if (used == 0) {
     out.directions.resize(V.rows(), 0);
+    out.rotation.resize(K, 0);
     out.weights.resize(0, W.cols());
     return out;
   }
@@ -95,10 +98,10 @@ inline void order_and_sign(RotatedBasis& rotated, const Matrix<double>& scores) 
   Index kept = 0;
   for (Index k = 0; k < used; ++k) kept += margins.eigenvalues()(k) > least ? 1 : 0;
   const Matrix<double> Q = margins.eigenvectors().rightCols(kept);
-  const Matrix<double> to = R * Q;
-  out.directions = V * to;
+  out.rotation = R * Q;
+  out.directions = V * out.rotation;
   out.weights = Q.transpose() * inverse * centred;
-  detail::order_and_sign(out, to.transpose() * Z);
+  detail::order_and_sign(out, out.rotation.transpose() * Z);
   return out;
 }
 
@@ -106,8 +109,9 @@ inline void order_and_sign(RotatedBasis& rotated, const Matrix<double>& scores) 
 /// weights). Directions and weights turn together, so rewards stay as they are.
 /// @param axes  from `principal_axes`   @param scores  r x n, directions' scores of the comparisons
 /// @throws std::invalid_argument on a shape mismatch   @cost O(sweeps r^2 users)   @ref Kaiser 1958
-[[nodiscard]] inline RotatedBasis varimax(RotatedBasis axes, Matrix<double> scores) {
+[[nodiscard]] inline RotatedBasis varimax(RotatedBasis axes, const ConstMatrixRef<double>& scores) {
   const Index r = axes.directions.cols();
+  Matrix<double> turn = Matrix<double>::Identity(r, r);
   detail::check_size("varimax", "rows of scores", scores.rows(), r);
   detail::check_size("varimax", "rows of weights", axes.weights.rows(), r);
   const auto users = static_cast<double>(std::max<Index>(axes.weights.cols(), 1));
@@ -125,20 +129,18 @@ inline void order_and_sign(RotatedBasis& rotated, const Matrix<double>& scores) 
         if (!(std::abs(angle) > 1e-12)) continue;
         turned = std::max(turned, std::abs(angle));
         const double c = std::cos(angle), s = std::sin(angle);
-        const auto turn_rows = [&](Matrix<double>& M) {
-          const Eigen::RowVectorXd first = M.row(a), second = M.row(b);
-          M.row(a) = c * first + s * second;
-          M.row(b) = c * second - s * first;
-        };
-        turn_rows(axes.weights);
-        turn_rows(scores);
-        const Vector<double> first = axes.directions.col(a), second = axes.directions.col(b);
-        axes.directions.col(a) = c * first + s * second;
-        axes.directions.col(b) = c * second - s * first;
+        const Eigen::RowVectorXd first = axes.weights.row(a), second = axes.weights.row(b);
+        axes.weights.row(a) = c * first + s * second;
+        axes.weights.row(b) = c * second - s * first;
+        const Vector<double> one = turn.col(a), two = turn.col(b);
+        turn.col(a) = c * one + s * two;
+        turn.col(b) = c * two - s * one;
       }
     if (turned < 1e-9) break;
   }
-  detail::order_and_sign(axes, scores);
+  axes.directions *= turn;
+  axes.rotation *= turn;
+  detail::order_and_sign(axes, turn.transpose() * scores);
   return axes;
 }
 
