@@ -8,6 +8,8 @@ published    one Adam over basis V and logits of the protocol `paper`; every ite
 tuned_torch  the objective that lore minimises (ridge on V, w = (1, delta), delta ~ N(0, I), weights at their mode)
              by L-BFGS, scores X V once an evaluation.
 sklearn      LogisticRegression (lbfgs) at K = 1, the same objective.
+With --protocol regularised only `published` runs: each iteration one Adam step on the logits, then one on V with the
+cosine penalty, both from X (V W').
 
 Prints one JSON object a line: {"system", "work", "rank", "seconds" (a list, one a run), "projected", "passes",
 "objective", "test_accuracy"}. Debian: python3-torch, python3-sklearn.
@@ -96,6 +98,28 @@ def published_few_shot(shots, v, user, steps=500, tau=100.0, rate=0.1):
     return a.detach()
 
 
+def published_regularised(train, rank, seed, iterations, head, alpha=1e4, tau=100.0, rate=0.5):
+    torch.manual_seed(seed)
+    v = torch.randn(train.x.shape[1], rank, requires_grad=True)
+    a = torch.rand(len(train.users), rank, requires_grad=True)
+    steps = [torch.optim.Adam([part], lr=rate) for part in (a, v)]
+
+    def loss():
+        scores = train.x @ (v @ torch.softmax(a, 1).T)  # comparisons x users
+        return softplus(-scores.gather(1, train.user[:, None]).squeeze(1) / tau).mean()
+
+    start = time.perf_counter()
+    for _ in range(iterations):
+        for adam, part in zip(steps, (a, v)):
+            adam.zero_grad()
+            value = loss()
+            if part is v:
+                value = value + alpha * (1 - torch.nn.functional.cosine_similarity(v, head[:, None], dim=0)).mean()
+            value.backward(inputs=[part])
+            adam.step()
+    return time.perf_counter() - start
+
+
 def tuned(train, test, rank, seed, scale_first, scale_others):
     torch.manual_seed(seed)
     mean_square = float(train.x.square().sum() / len(train.x))
@@ -161,6 +185,7 @@ def main():
     parser.add_argument("--ranks", default="1,5")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--protocol", choices=["paper", "regularised"], default="paper", help="of the published loop")
     parser.add_argument("--iterations", type=int, default=1000, help="of the published loop")
     parser.add_argument("--measured", type=int, default=20, help="iterations that are run to project the rest")
     parser.add_argument("--complete", action="store_true", help="run the published loop to its end once, for accuracy")
@@ -178,7 +203,17 @@ def main():
         print(json.dumps({"system": system, "work": work, "rank": rank, "seconds": seconds, "projected": projected,
                           "passes": passes, "test_accuracy": accuracy, "objective": objective}), flush=True)
 
-    for rank in map(int, options.ranks.split(",")):
+    ranks = list(map(int, options.ranks.split(",")))
+    if options.protocol == "regularised":
+        head = torch.from_numpy(tensors["reference_head"].astype(np.float32))
+        for rank in ranks:
+            times = [published_regularised(train, rank, seed, options.measured, head)
+                     for seed in range(options.repeats)]
+            row("published", "regularised", rank, [t * options.iterations / options.measured for t in times], True,
+                options.iterations)
+        return
+
+    for rank in ranks:
         factor = options.iterations / options.measured
         runs = [published(train, test, rank, seed, options.measured) for seed in range(options.repeats)]
         seconds, accuracy, v = [run[0] * factor for run in runs], None, runs[0][2]
