@@ -109,6 +109,19 @@ struct Cost {
   return xy / xx;
 }
 
+/// Axes without series: each size as a share of its largest value.
+[[nodiscard]] lore_examples::Chart empty_chart(const char* title, const char* y_label) {
+  lore_examples::Chart chart;
+  chart.title = title;
+  chart.subtitle = "both scales are logarithmic";
+  chart.x_label = "size, as a share of the largest one";
+  chart.y_label = y_label;
+  chart.axis = lore_examples::Axis::logarithmic;
+  chart.x_ticks = {0.01, 0.03, 0.1, 0.3, 1};
+  chart.tick_labels = {"0.01", "0.03", "0.1", "0.3", "1"};
+  return chart;
+}
+
 [[nodiscard]] double slope_of_upper_half(const std::vector<double>& x, const std::vector<double>& y) {
   const auto skip = static_cast<std::ptrdiff_t>(x.size() / 2);
   return slope({x.begin() + skip, x.end()}, {y.begin() + skip, y.end()});
@@ -138,7 +151,7 @@ int main(int argc, char** argv) try {
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   app.add_option("--json", json, "Write the rows to this file");
-  app.add_option("--plot", plot, "Write a chart (SVG) to this file");
+  app.add_option("--plot", plot, "Write a chart of time (SVG) to this file, of memory to NAME.memory.svg");
   CLI11_PARSE(app, argc, argv);
 
   struct Sweep {
@@ -154,19 +167,16 @@ int main(int argc, char** argv) try {
             << ", K = " << base.rank << ", users = " << base.users << ", " << threads << " thread(s)\n";
   nlohmann::json report{
       {"bench", "scaling"}, {"build", bench::build_description()}, {"rows", nlohmann::json::array()}};
-  lore_examples::Chart chart;
-  chart.title = "One cold fit as the work grows";
-  chart.subtitle = "each size as a share of its largest value; both scales are logarithmic";
-  chart.x_label = "size, share of the largest";
-  chart.y_label = "log10 of seconds";
-  chart.axis = lore_examples::Axis::logarithmic;
+  lore_examples::Chart time_chart = empty_chart("Time of one cold fit as the work grows", "log10 of seconds");
+  lore_examples::Chart memory_chart =
+      empty_chart("Memory of one cold fit as the work grows", "log10 of peak megabytes");
   int colour = 0;
   for (const Sweep& sweep : sweeps) {
     std::printf("\n%-6s %9s %7s %10s %11s %9s\n", sweep.name, "seconds", "passes", "ms a pass", "features MB",
                 "peak MB");
     std::vector<double> x, seconds, memory;
-    lore_examples::ChartSeries series;
-    series.colour = colour++;
+    lore_examples::ChartSeries time_series, memory_series;
+    time_series.colour = memory_series.colour = colour++;
     for (const Index value : sweep.values) {
       Size size = base;
       size.*sweep.field = value;
@@ -180,8 +190,9 @@ int main(int argc, char** argv) try {
       x.push_back(static_cast<double>(value));
       seconds.push_back(cost.seconds);
       memory.push_back(cost.peak_megabytes);
-      series.points.push_back(
-          {static_cast<double>(value) / static_cast<double>(sweep.values.back()), std::log10(cost.seconds)});
+      const double share = static_cast<double>(value) / static_cast<double>(sweep.values.back());
+      time_series.points.push_back({share, std::log10(cost.seconds)});
+      memory_series.points.push_back({share, std::log10(cost.peak_megabytes)});
       report["rows"].push_back({{"axis", sweep.name},
                                 {"n", size.n},
                                 {"d", size.d},
@@ -195,14 +206,23 @@ int main(int argc, char** argv) try {
     }
     const double time = slope_of_upper_half(x, seconds), room = slope_of_upper_half(x, memory);
     std::printf("slope over the upper half: time %.2f, memory %.2f\n", time, room);
-    char name[64];
-    std::snprintf(name, sizeof name, "%s to %lld: slope %.2f", sweep.name,
-                  static_cast<long long>(sweep.values.back()), time);
-    series.name = name;
-    chart.series.push_back(std::move(series));
+    const auto named = [&](double slope) {
+      char name[64];
+      std::snprintf(name, sizeof name, "%s: slope %.2f", sweep.name, slope);
+      return std::string(name);
+    };
+    time_series.name = named(time);
+    memory_series.name = named(room);
+    time_chart.series.push_back(std::move(time_series));
+    memory_chart.series.push_back(std::move(memory_series));
     report["slopes"][sweep.name] = {{"time", time}, {"memory", room}};
   }
-  if (!plot.empty()) lore_examples::write_text(plot, lore_examples::svg_text(chart));
+  if (!plot.empty()) {
+    std::filesystem::path beside(plot);
+    beside.replace_extension(".memory" + beside.extension().string());
+    lore_examples::write_text(plot, lore_examples::svg_text(time_chart));
+    lore_examples::write_text(beside, lore_examples::svg_text(memory_chart));
+  }
   return bench::write_report(json, report) ? 0 : 1;
 } catch (const std::exception& error) {
   std::cerr << "error: " << error.what() << '\n';
