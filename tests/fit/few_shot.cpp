@@ -7,6 +7,7 @@
 
 #include <Eigen/LU>
 
+#include "lore/objective/label_noise.hpp"
 #include "lore/parallel/threads.hpp"
 #include "lore/solve/check_gradient.hpp"
 

@@ -6,6 +6,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "lore/objective/label_noise.hpp"
 #include "lore/parallel/threads.hpp"
 
 #include "comparisons.hpp"

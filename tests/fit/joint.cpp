@@ -7,6 +7,7 @@
 #include <stdexcept>
 #include <vector>
 
+#include "lore/objective/label_noise.hpp"
 #include "lore/parallel/threads.hpp"
 #include "lore/solve/adam.hpp"
 #include "lore/solve/check_gradient.hpp"

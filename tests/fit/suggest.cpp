@@ -7,6 +7,7 @@
 
 #include "lore/core/numerics.hpp"
 #include "lore/core/random.hpp"
+#include "lore/objective/label_noise.hpp"
 
 #include "lore_catch.hpp"
 

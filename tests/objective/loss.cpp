@@ -4,12 +4,10 @@
 #include "lore/objective/loss.hpp"
 
 #include <limits>
-#include <stdexcept>
 #include <vector>
 
-#include "lore/core/random.hpp"
-
 #include "lore_catch.hpp"
+#include "objective/losses.hpp"
 
 namespace {
 
@@ -19,39 +17,13 @@ using lore_test::tolerance;
 
 static_assert(lore::PairwiseLoss<lore::BradleyTerry, float> &&
               lore::PairwiseLoss<lore::BradleyTerry, double>);
-static_assert(lore::PairwiseLoss<lore::LabelNoise, float> && lore::PairwiseLoss<lore::LabelNoise, double>);
+static_assert(!lore::AnswerLoss<lore::BradleyTerry, double>);
 
-[[nodiscard]] std::vector<double> margins() {
-  std::vector<double> out = {0, 1e-9, -1e-9, 1, -1, 5, -5, 20, -20, 36, -36, 80, -80, 700, -700, 1e4, -1e4};
-  lore::Rng rng(1);
-  for (int i = 0; i < 50; ++i) out.push_back(6 * lore::normal(rng));
-  return out;
-}
-
-/// Slope and curvature against central differences of value and slope, in double.
-template <class Loss>
-void check_derivatives(const Loss& loss) {
-  for (const double t : margins()) {
-    if (std::abs(t) > 1000) continue;
-    CAPTURE(t);
-    const double h = 1e-4;
-    const double slope = (loss(t + h).value - loss(t - h).value) / (2 * h);
-    const double curvature = (loss(t + h).slope - loss(t - h).slope) / (2 * h);
-    CHECK(loss(t).slope == Approx(slope).epsilon(1e-6).margin(1e-9));
-    CHECK(loss(t).curvature == Approx(curvature).epsilon(1e-6).margin(1e-9));
-  }
-}
+using lore_test::margins;
 
 }  // namespace
 
-TEST_CASE("Losses state their derivatives") {
-  check_derivatives(lore::BradleyTerry{});
-  for (const double flip : {0.0, 1e-6, 0.05, 0.3, 0.49}) {
-    CAPTURE(flip);
-    check_derivatives(lore::LabelNoise(flip));
-  }
-}
-
+TEST_CASE("Bradley-Terry states its derivatives") { lore_test::check_derivatives(lore::BradleyTerry{}); }
 TEMPLATE_TEST_CASE("Bradley-Terry is -log sigma at any margin", "", float, double) {
   using Scalar = TestType;
   const lore::BradleyTerry loss;
@@ -108,48 +80,20 @@ TEMPLATE_TEST_CASE("An array of margins costs what the margins cost one by one",
   }
 }
 
-TEMPLATE_TEST_CASE("Label noise of probability 0 is Bradley-Terry", "", float, double) {
-  using Scalar = TestType;
-  for (const double m : margins()) {
-    CAPTURE(m);
-    const auto t = static_cast<Scalar>(m);
-    const auto noisy = lore::LabelNoise(0)(t);
-    const auto plain = lore::BradleyTerry{}(t);
-    const double close = 4 * tolerance<Scalar>(Of::rounding);
-    CHECK(static_cast<double>(noisy.value) == Approx(static_cast<double>(plain.value)).epsilon(close));
-    CHECK(static_cast<double>(noisy.slope) == Approx(static_cast<double>(plain.slope)).epsilon(close));
-    CHECK(static_cast<double>(noisy.curvature) ==
-          Approx(static_cast<double>(plain.curvature)).epsilon(close).margin(close));
-  }
-}
-
-TEMPLATE_TEST_CASE("Label noise bounds what one careless answer can cost", "", float, double) {
-  using Scalar = TestType;
-  for (const double flip : {0.01, 0.2, 0.45}) {
-    const lore::LabelNoise loss(flip);
-    CHECK(loss.flip() == flip);
-    Scalar last = std::numeric_limits<Scalar>::infinity();
-    for (double m = -200; m <= 200; m += 0.5) {
-      CAPTURE(flip, m);
-      const auto terms = loss(static_cast<Scalar>(m));
-      CHECK(static_cast<double>(terms.value) <= -std::log(flip) * (1 + 1e-6));
-      CHECK(static_cast<double>(terms.value) >= -std::log(1 - flip) * (1 - 1e-6));
-      CHECK((terms.slope <= 0 && terms.slope >= -1));
-      CHECK(terms.value <= last);
-      last = terms.value;
-    }
-    // Unlike Bradley-Terry, the pull of a comparison that is far off fades.
-    CHECK(std::abs(loss(Scalar(-50)).slope) < 1e-6);
-    // P(recorded) of a comparison and of its mirror image sum to 1.
-    const double p = std::exp(-static_cast<double>(loss(Scalar(0.7)).value)) +
-                     std::exp(-static_cast<double>(loss(Scalar(-0.7)).value));
-    CHECK(p == Approx(1).epsilon(1e-6));
-  }
-}
-
-TEST_CASE("Label noise needs a probability below one half") {
-  CHECK_THROWS_AS(lore::LabelNoise(-0.01), std::domain_error);
-  CHECK_THROWS_AS(lore::LabelNoise(0.5), std::domain_error);
-  CHECK_THROWS_AS(lore::LabelNoise(std::numeric_limits<double>::quiet_NaN()), std::domain_error);
-  CHECK_NOTHROW(lore::LabelNoise(0.4999));
+TEST_CASE("Ties and choices are not read as something else") {
+  std::vector<lore::Answer> answer(3);
+  CHECK_NOTHROW(lore::detail::check_readable("f", lore::BradleyTerry{}, answer));
+  answer[0].choice = 1;  // alone
+  answer[1].strength = 3;
+  CHECK_NOTHROW(lore::detail::check_readable("f", lore::BradleyTerry{}, answer));
+  answer[1].choice = 1;
+  CHECK_THROWS_WITH(
+      lore::detail::check_readable("f", lore::BradleyTerry{}, answer),
+      "lore::f: answer[0]: got a choice among several replies, wanted a loss that reads choices "
+      "(PlackettLuce)");
+  answer.assign(3, {});
+  answer[2].outcome = lore::Outcome::tie;
+  CHECK_THROWS_WITH(lore::detail::check_readable("f", lore::BradleyTerry{}, answer),
+                    "lore::f: answer[2]: got a tie, wanted a loss that reads ties (Davidson, RaoKupper, "
+                    "Ordinal), or Comparisons::decided()");
 }

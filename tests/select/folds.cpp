@@ -205,3 +205,38 @@ TEST_CASE("Folds refuse what they cannot divide") {
   CHECK_THROWS_AS(lore::make_folds(dense({4}), -3, 0), std::invalid_argument);
   CHECK_THROWS_AS(lore::make_folds(dense({0}), 2, 0), std::invalid_argument);
 }
+
+TEST_CASE("Folds keep choices and rankings whole") {
+  // On a table without groups, the three choices of a ranking of four replies; and a choice of dense vectors.
+  std::vector<Index> chosen, rejected;
+  std::vector<lore::Answer> answer;
+  for (Index user = 0; user < 4; ++user)
+    for (Index r = 0; r < 6; ++r)
+      for (Index k = 0; k < 3; ++k)
+        for (Index j = k + 1; j < 4; ++j) {
+          chosen.push_back(4 * r + k);
+          rejected.push_back(4 * r + j);
+          answer.push_back({.choice = 3 * r + k});
+        }
+  const Features table =
+      Features::pairs(lore::FeatureMatrix::own<float>(Matrix<float>::Ones(2, 24)), chosen, rejected);
+  for (const bool indexed : {true, false}) {
+    CAPTURE(indexed);
+    auto all = indexed ? comparisons_of(table, {36, 36, 36, 36}) : dense({36, 36, 36, 36});
+    all.answer = answer;
+    REQUIRE_NOTHROW(all.validate());
+    std::set<Index> held_out;
+    for (const auto& fold : lore::make_folds(all, 3, 5)) {
+      const std::set<Index> train = columns(fold.train), test = columns(fold.held_out);
+      CHECK(train.size() + test.size() == 144);
+      for (Index p = 0; p < 144; ++p) {
+        const Index user = p / 36, ranking = p / 6;
+        for (Index q = 0; q < 144; ++q)
+          if (indexed ? q / 6 == ranking : q / 36 == user && answer[at(q)].choice == answer[at(p)].choice)
+            CHECK(test.contains(p) == test.contains(q));
+      }
+      held_out.insert(test.begin(), test.end());
+    }
+    CHECK(held_out.size() == 144);
+  }
+}

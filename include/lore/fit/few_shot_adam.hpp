@@ -117,6 +117,7 @@ class FewShotAdam {
     detail::check_size("FewShotAdam", "rows of Z", Z.rows(), basis_.columns());
     detail::check_size("FewShotAdam", "columns of Z", Z.cols(), comparisons.size());
     detail::check_finite("FewShotAdam", "scores", Z);
+    detail::check_plain("FewShotAdam", comparisons.answer);
     const Index users = comparisons.users(), block = 8;
     std::vector<Fit> fits(static_cast<std::size_t>(users));
     executor.for_each((users + block - 1) / block, [&](Index b) {

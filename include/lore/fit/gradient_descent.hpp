@@ -124,6 +124,7 @@ struct GradientDescentFit {
     options.validate();
     if constexpr (requires { schedule.validate(); }) schedule.validate();
     if (comparisons.empty()) detail::raise_shape(where, "comparisons", 0, "at least one");
+    detail::check_plain(where, comparisons.answer);
     detail::check_size(where, "rows of V", V.rows(), comparisons.dimension());
     if (V.cols() < 1) detail::raise_shape(where, "columns of V", V.cols(), "at least 1");
     detail::check_size(where, "rows of parameters", parameters.rows(), V.cols());

@@ -12,6 +12,7 @@
 #include "lore/fit/spectrum.hpp"
 #include "lore/objective/loss.hpp"
 #include "lore/objective/pass.hpp"
+#include "lore/objective/ranking.hpp"
 
 /// Where joint fits start: near the answer, so that few passes are needed and no column starts useless.
 namespace lore::detail {
@@ -33,12 +34,22 @@ template <class Loss, Real Scalar, class Store, class E>
   const Matrix<Scalar> margins = pass.scores(v0);
   Vector<Scalar> slope(margins.size());
   double curvature = 0;
-  for (Index p = 0; p < margins.size(); ++p) {
-    const double omega =
-        comparisons.weight.empty() ? 1 : static_cast<double>(comparisons.weight[static_cast<std::size_t>(p)]);
-    const LossTerms<double> terms = loss(static_cast<double>(margins(0, p)) / temperature);
-    slope(p) = static_cast<Scalar>(omega * terms.slope / temperature);
-    curvature += std::max(terms.curvature, 0.0) / (temperature * temperature);
+  Vector<double> t, values, slopes, curvatures;
+  for (Index i = 0; i < comparisons.users(); ++i) {
+    t = margins.row(0)
+            .segment(comparisons.begin(i), comparisons.count(i))
+            .transpose()
+            .template cast<double>();
+    t /= temperature;
+    answer_terms(loss, t, comparisons.answers(i), values, slopes, curvatures);
+    for (Index j = 0; j < t.size(); ++j) {
+      const Index p = comparisons.begin(i) + j;
+      const double omega = comparisons.weight.empty()
+                               ? 1
+                               : static_cast<double>(comparisons.weight[static_cast<std::size_t>(p)]);
+      slope(p) = static_cast<Scalar>(omega * slopes(j) / temperature);
+      curvature += std::max(curvatures(j), 0.0) / (temperature * temperature);
+    }
   }
   const auto n = static_cast<double>(std::max<Index>(margins.size(), 1));
   const auto users = static_cast<double>(comparisons.users());

@@ -9,6 +9,7 @@
 
 #include "lore/core/error.hpp"
 #include "lore/core/types.hpp"
+#include "lore/data/answer.hpp"
 #include "lore/fit/predict.hpp"
 #include "lore/model/weight_map.hpp"
 #include "lore/objective/loss.hpp"
@@ -27,35 +28,55 @@ struct [[nodiscard]] Suggestion {
 namespace detail {
 
 /// What an answer at a margin of N(mean, deviation^2) is expected to teach: about the margin, in nats,
-///   H(E p) - E H(p),   p = exp(-loss(t)),  H the entropy of an answer,
-/// and the precision that it adds, E (dp/dt)^2 / (p (1 - p)).
+///   H(E p) - E H(p),   p the probabilities of all answers that there may be, H their entropy,
+/// and the precision that it adds, E sum (dp/dt)^2 / p.
 struct AnswerValue {
   double information = 0;
   double precision = 0;
 };
 
-[[nodiscard]] inline double entropy_of(double p, double q) noexcept {
-  return (p > 0 ? -p * std::log(p) : 0.0) + (q > 0 ? -q * std::log(q) : 0.0);
-}
+[[nodiscard]] inline double entropy_part(double p) noexcept { return p > 0 ? -p * std::log(p) : 0.0; }
 
 template <class Loss>
 [[nodiscard]] AnswerValue answer_value(const Loss& loss, const MarginEstimate& margin) {
+  const std::vector<Answer> kinds = outcomes_of(loss);
+  // Calls f(terms, answer, sign) for every answer at margin t: each kind for either reply, ties once.
+  const auto for_answers = [&](double t, auto&& f) {
+    if (kinds.empty()) {
+      f(loss(t), Answer{}, 1.0);
+      f(loss(-t), Answer{}, -1.0);
+    }
+    for (const Answer& answer : kinds) {
+      f(terms_of(loss, t, answer), answer, 1.0);
+      if (answer.outcome != Outcome::tie) f(terms_of(loss, -t, answer), answer, -1.0);
+    }
+  };
   const auto entropy = [&](double t) {
-    return entropy_of(std::exp(-loss(t).value), std::exp(-loss(-t).value));
+    double sum = 0;
+    for_answers(
+        t, [&](const auto& terms, const Answer&, double) { sum += entropy_part(std::exp(-terms.value)); });
+    return sum;
   };
   const auto precision = [&](double t) {
-    const auto terms = loss(t);
-    const double p = std::exp(-terms.value), q = std::exp(-loss(-t).value);
-    return q > 0 ? terms.slope * terms.slope * p / q : 0.0;
+    double sum = 0;
+    for_answers(t, [&](const auto& terms, const Answer&, double) {
+      sum += std::exp(-terms.value) * terms.slope * terms.slope;
+    });
+    return sum;
   };
   // The entropy of surely known answers (label noise) is the same at both ends and never teaches anything.
+  const int reach = kinds.empty() ? 25 : 60;
   const double residue = entropy(700.0);
   const double mean = residue + gaussian_mean([&](double t) { return entropy(t) - residue; }, margin.mean,
-                                              margin.deviation, 25);
-  const double p = preference_probability(loss, margin);
-  const double q = preference_probability(loss, {-margin.mean, margin.deviation});
-  return {std::max(entropy_of(p, q) - mean, 0.0),
-          std::max(gaussian_mean(precision, margin.mean, margin.deviation, 25), 0.0)};
+                                              margin.deviation, reach);
+  double averaged = 0;
+  for_answers(0, [&](const auto&, const Answer& answer, double sign) {
+    const MarginEstimate seen{sign * margin.mean, margin.deviation};
+    averaged += entropy_part(kinds.empty() ? preference_probability(loss, seen)
+                                           : answer_probability(loss, answer, seen));
+  });
+  return {std::max(averaged - mean, 0.0),
+          std::max(gaussian_mean(precision, margin.mean, margin.deviation, reach), 0.0)};
 }
 
 /// Greedy choice: with `interest` (K x K) by the reduction of trace(interest S), without by information.
@@ -123,7 +144,8 @@ template <class Loss, WeightMap Map>
 /// The `count` pairs of a pool whose answers are expected to tell most about a user's weights. A pair scores
 /// the mutual information of its answer and the weights under N(parameters, covariance),
 ///   H(E sigma(t)) - E H(sigma(t)),   t = z'w / tau,
-/// high where the margin is uncertain and an answer not random. Greedy: after each choice the covariance is
+/// high where the margin is uncertain and an answer not random; losses that tell more answers apart (ties,
+/// grades) count them all. Greedy: after each choice the covariance is
 /// the one expected once it is answered, so that several do not ask the same thing. Ties go to the lowest
 /// index. Choices have nothing random in them.
 ///

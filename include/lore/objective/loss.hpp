@@ -5,10 +5,12 @@
 #include <algorithm>
 #include <cmath>
 #include <concepts>
+#include <vector>
 
 #include "lore/core/error.hpp"
-#include "lore/core/numerics.hpp"
 #include "lore/core/types.hpp"
+#include "lore/data/answer.hpp"
+#include "lore/data/preferences.hpp"
 
 namespace lore {
 
@@ -28,9 +30,24 @@ concept PairwiseLoss = Real<Scalar> && std::copy_constructible<L> && requires(co
   { loss(margin) } -> std::same_as<LossTerms<Scalar>>;
 };
 
+/// A loss that also reads what was answered:
+///   loss(t, answer)      LossTerms of this answer at t; loss(t) is that of a plain one, and what predictions
+///                        rest on
+///   loss.reads_ties()    optional: whether answers may be ties
+///   loss.reads_choices() optional: whether comparisons of a choice may be taken together (`PlackettLuce`)
+///   loss.outcomes()      optional: an Answer of each kind that there is, up to which reply it prefers;
+///                        exp(-loss(+-t, answer)) over them, ties once, are probabilities that sum to 1
+/// A loss with a member `convex` = true is convex in t, whatever the answer.
+template <class L, class Scalar>
+concept AnswerLoss = PairwiseLoss<L, Scalar> && requires(const L& loss, Scalar margin, const Answer& answer) {
+  { loss(margin, answer) } -> std::same_as<LossTerms<Scalar>>;
+};
+
 /// Bradley-Terry: -log sigma(t) = softplus(-t).   @cost one exponential, one logarithm   @ref Bradley & Terry
 /// 1952
 struct BradleyTerry {
+  static constexpr bool convex = true;
+
   template <Real Scalar>
   [[nodiscard]] LossTerms<Scalar> operator()(Scalar margin) const noexcept {
     const Scalar e = std::exp(-std::abs(margin));
@@ -63,38 +80,6 @@ struct BradleyTerry {
   }
 };
 
-/// A Bradley-Terry judge who records the opposite of the preference with probability `flip`:
-/// -log((1 - flip) sigma(t) + flip sigma(-t)). Bounded slope, so careless answers cannot dominate; not
-/// convex.
-/// @throws std::domain_error from the constructor unless 0 <= flip < 1/2
-class LabelNoise {
- public:
-  explicit LabelNoise(double flip) : flip_(flip) {
-    if (!(flip >= 0) || !(flip < 0.5))
-      detail::raise_value("LabelNoise", "flip", flip, "0 or above, below 0.5");
-  }
-
-  [[nodiscard]] double flip() const noexcept { return flip_; }
-
-  template <Real Scalar>
-  [[nodiscard]] LossTerms<Scalar> operator()(Scalar margin) const noexcept {
-    const auto flip = static_cast<Scalar>(flip_);
-    const Scalar e = std::exp(-std::abs(margin));
-    const Scalar large = Scalar(1) / (Scalar(1) + e), small = e / (Scalar(1) + e);
-    const Scalar p = margin >= 0 ? large : small;            // sigma(t)
-    const Scalar q = margin >= 0 ? small : large;            // sigma(-t)
-    const Scalar noisy = flip + (Scalar(1) - 2 * flip) * p;  // P(recorded as chosen)
-    const Scalar reach =
-        flip > 0 ? (Scalar(1) - 2 * flip) * p / noisy : Scalar(1);  // share of it that is not noise
-    const Scalar slope = -reach * q;
-    const Scalar value = flip > 0 ? -std::log(noisy) : softplus(-margin);
-    return {value, slope, slope * slope - reach * q * (q - p)};
-  }
-
- private:
-  double flip_;
-};
-
 namespace detail {
 
 /// Loss terms of many margins at once; a loss may offer `array(t, value, slope, curvature)`, and
@@ -120,6 +105,90 @@ void evaluate_loss_derivatives(const Loss& loss, const T& t, Out&& value, Out&& 
     loss.array_derivatives(t, slope, curvature);
   } else {
     evaluate_losses(loss, t, value, slope, curvature);
+  }
+}
+
+template <class Loss>
+[[nodiscard]] bool reads_ties(const Loss& loss) {
+  if constexpr (requires { loss.reads_ties(); })
+    return loss.reads_ties();
+  else
+    return false;
+}
+
+template <class Loss>
+[[nodiscard]] bool reads_choices(const Loss& loss) {
+  if constexpr (requires { loss.reads_choices(); })
+    return loss.reads_choices();
+  else
+    return false;
+}
+
+template <class Loss>
+[[nodiscard]] constexpr bool is_convex() {
+  if constexpr (requires { Loss::convex; })
+    return Loss::convex;
+  else
+    return false;
+}
+
+/// The kinds of answers that `loss` tells apart; empty: the plain one alone.
+template <class Loss>
+[[nodiscard]] std::vector<Answer> outcomes_of(const Loss& loss) {
+  if constexpr (requires { loss.outcomes(); }) return loss.outcomes();
+  if (reads_ties(loss)) return {Answer{}, Answer{.outcome = Outcome::tie}};
+  return {};
+}
+
+/// loss(t, answer), or loss(t) where the loss does not read answers.
+template <class Loss, Real Scalar>
+[[nodiscard]] LossTerms<Scalar> terms_of(const Loss& loss, Scalar margin, const Answer& answer) {
+  if constexpr (AnswerLoss<Loss, Scalar>)
+    return loss(margin, answer);
+  else
+    return loss(margin);
+}
+
+/// The same for the first `count` margins, which `answer` belongs to; later ones are padding. nullptr: plain.
+template <class Loss, class T, class Out>
+void evaluate_answers(const Loss& loss, const T& t, const Answer* answer, Index count, Out&& value,
+                      Out&& slope, Out&& curvature) {
+  if (answer == nullptr) return evaluate_losses(loss, t, value, slope, curvature);
+  value.setZero();
+  slope.setZero();
+  curvature.setZero();
+  for (Index j = 0; j < count; ++j) {
+    const LossTerms<typename T::Scalar> terms = terms_of(loss, t(j), answer[j]);
+    value(j) = terms.value;
+    slope(j) = terms.slope;
+    curvature(j) = terms.curvature;
+  }
+}
+
+/// @throws std::domain_error when there is a tie or a choice among several replies and the loss would take it
+/// for something else   @cost O(n) where there are answers
+template <class Loss>
+void check_readable(const char* where, const Loss& loss, const std::vector<Answer>& answer) {
+  const auto n = static_cast<Index>(answer.size());
+  for (Index j = 0; j < n; ++j) {
+    const Answer& one = answer[static_cast<std::size_t>(j)];
+    if (one.outcome == Outcome::tie && !reads_ties(loss)) [[unlikely]]
+      raise_value(where, "answer[" + to_text(j) + "]", "a tie",
+                  "a loss that reads ties (Davidson, RaoKupper, Ordinal), or Comparisons::decided()");
+    if (one.choice >= 0 && !reads_choices(loss) && j + 1 < n &&
+        answer[static_cast<std::size_t>(j) + 1].choice == one.choice) [[unlikely]]
+      raise_value(where, "answer[" + to_text(j) + "]", "a choice among several replies",
+                  "a loss that reads choices (PlackettLuce)");
+  }
+}
+
+/// For fits that read no answers.   @throws std::domain_error when there is a tie or a choice among several
+inline void check_plain(const char* where, const std::vector<Answer>& answer) {
+  for (std::size_t j = 0; j < answer.size(); ++j) {
+    const bool choice = j > 0 && answer[j].choice >= 0 && answer[j].choice == answer[j - 1].choice;
+    if (choice || answer[j].outcome != Outcome::preferred) [[unlikely]]
+      raise_value(where, "answer[" + to_text(j) + "]", choice ? "a choice among several replies" : "a tie",
+                  "plain comparisons; JointFit and FewShotFit read answers");
   }
 }
 

@@ -149,7 +149,7 @@ class CrossValidation {
     return result;
   }
 
-  /// Adds -omega log E exp(-loss) of each held-out comparison to its user's sum. @return the sum of omega
+  /// Adds -omega log E exp(-loss) of each held-out answer to its user's sum. @return the sum of omega
   template <class Map>
   [[nodiscard]] double held_out_loss(const Map& map, Pass<Scalar, Store, E>& pass,
                                      const JointResult<Scalar>& fitted, Vector<double>& sums) const {
@@ -158,15 +158,13 @@ class CrossValidation {
     double total = 0;
     for (Index i = 0; i < comparisons.users(); ++i) {
       const Vector<double> p = fitted.model.parameters.col(i).template cast<double>();
-      for (Index j = comparisons.begin(i); j < comparisons.end(i); ++j) {
-        const double omega = comparisons.weight.empty()
-                                 ? 1
-                                 : static_cast<double>(comparisons.weight[static_cast<std::size_t>(j)]);
-        const MarginEstimate margin = estimate_margin(
-            map, Z.col(j), p, fitted.covariance[static_cast<std::size_t>(i)], options_.temperature);
-        sums(i) -= omega * std::log(std::max(preference_probability(loss_, margin), 1e-300));
-        total += omega;
-      }
+      const Index begin = comparisons.begin(i);
+      const auto [loss, weight] =
+          answers_log_loss(loss_, map, Z.middleCols(begin, comparisons.count(i)), comparisons.answers(i),
+                           comparisons.weight.empty() ? nullptr : comparisons.weight.data() + begin, p,
+                           fitted.covariance[static_cast<std::size_t>(i)], options_.temperature);
+      sums(i) += loss;
+      total += weight;
     }
     return total;
   }

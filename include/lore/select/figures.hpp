@@ -13,6 +13,7 @@
 #include "lore/data/preferences.hpp"
 #include "lore/fit/few_shot.hpp"
 #include "lore/metrics/accuracy.hpp"
+#include "lore/metrics/judged.hpp"
 #include "lore/model/reward_model.hpp"
 #include "lore/objective/pass.hpp"
 
@@ -53,7 +54,7 @@ struct ScoredPartition {
           whole.Z.col(place[static_cast<std::size_t>(comparisons.column[static_cast<std::size_t>(p)])]);
   }
 
-  /// Accuracy with weights_of(id) (K) for each user id.
+  /// Accuracy with weights_of(id) (K) for each user id; ties are left out, a choice counts once.
   template <class WeightsOf>
   [[nodiscard]] Figure accuracy_with(const WeightsOf& weights_of, const std::string& if_empty) const {
     if (comparisons.empty()) return {{}, if_empty};
@@ -63,7 +64,9 @@ struct ScoredPartition {
       const Index begin = comparisons.begin(i), count = comparisons.count(i);
       margins.segment(begin, count).noalias() = Z.middleCols(begin, count).transpose() * w;
     }
-    return {accuracy(margins, comparisons.offset), {}};
+    const JudgedMargins<Scalar> judged = judged_margins(comparisons, margins);
+    if (judged.margins.size() == 0) return {{}, if_empty};
+    return {accuracy(judged.margins, judged.offset), {}};
   }
 };
 
