@@ -61,7 +61,7 @@ TEST_CASE("Polis: the default fit, nothing set by hand, is no worse than a tuned
   if (!data) return lore_test::skip();
   const lore::Threads threads(2);
   const lore::DefaultFit<lore::BradleyTerry, lore::Threads> fit{.executor = threads};
-  const auto [selection, result] = fit(data->preferences.seen_train());
+  const auto [selection, result, guard] = fit(data->preferences.seen_train());
   CAPTURE(selection.selected, selection.candidates, selection.passes);
 
   const auto adapt = [&](const lore::Matrix<float>& Z, const lore::Comparisons<>& comparisons, Index = 0) {

@@ -3,10 +3,12 @@
 #include "lore/fit/predict.hpp"
 
 #include <cmath>
+#include <cstdint>
 #include <stdexcept>
 
 #include "lore/core/numerics.hpp"
 #include "lore/core/random.hpp"
+#include "lore/fit/few_shot.hpp"
 #include "lore/objective/label_noise.hpp"
 
 #include "lore_catch.hpp"
@@ -111,6 +113,47 @@ TEST_CASE("Average probabilities agree with a fine integral at any margin and wi
     }
   // A log loss of such a probability stays finite.
   CHECK(lore::preference_probability(lore::BradleyTerry{}, MarginEstimate{-60, 1.2}) > 0);
+}
+
+TEST_CASE(
+    "Intervals of new users' margins hold the truth as often as they say, and averaged probabilities too") {
+  // delta ~ N(0, I) as the prior says; margins z'w with scores of deviation 1.5.
+  const Index K = 4;
+  const lore::Signed map;
+  const lore::GaussianPrior<double> prior{Vector::Unit(K, 0),
+                                          Matrix(Vector(Vector::Ones(K) - Vector::Unit(K, 0)).asDiagonal())};
+  const lore::FewShotFit<lore::BradleyTerry, lore::Signed, double> fit(
+      lore::Basis<double>(Matrix(Matrix::Identity(K, K))), prior);
+  for (const Index shots : {0, 1, 5, 20, 60}) {
+    lore::Rng rng(static_cast<std::uint64_t>(shots));
+    double inside_one = 0, inside_two = 0, averaged = 0, plug_in = 0;
+    const int users = 1500;
+    for (int i = 0; i < users; ++i) {
+      Vector w = Vector::Ones(K), z(K);
+      for (Index k = 1; k < K; ++k) w(k) = lore::normal<double>(rng);
+      Matrix Z(K, shots);
+      for (Index j = 0; j < shots; ++j) {
+        for (Index k = 0; k < K; ++k) z(k) = 1.5 * lore::normal<double>(rng);
+        Z.col(j) = lore::bernoulli(rng, lore::sigmoid(z.dot(w))) ? z : Vector(-z);
+      }
+      const auto user = fit.from_scores(Z);
+      for (Index k = 0; k < K; ++k) z(k) = 1.5 * lore::normal<double>(rng);
+      const MarginEstimate margin = lore::estimate_margin(map, z, user.parameters, user.covariance);
+      const double off = std::abs(z.dot(w) - margin.mean) / margin.deviation;
+      inside_one += off < 1 ? 1.0 / users : 0;
+      inside_two += off < 1.96 ? 1.0 / users : 0;
+      const double p = lore::sigmoid(z.dot(w)),
+                   q = lore::preference_probability(lore::BradleyTerry{}, margin),
+                   r = lore::sigmoid(margin.mean);
+      averaged -= (p * std::log(q) + (1 - p) * std::log(1 - q)) / users;
+      plug_in -= (p * std::log(r) + (1 - p) * std::log(1 - r)) / users;
+    }
+    CAPTURE(shots, inside_one, inside_two, averaged, plug_in);
+    // Three Monte Carlo errors, and 0.015 for the Gaussian form of the posterior.
+    CHECK(std::abs(inside_one - 0.683) < 3 * std::sqrt(0.683 * 0.317 / users) + 0.015);
+    CHECK(std::abs(inside_two - 0.950) < 3 * std::sqrt(0.950 * 0.050 / users) + 0.015);
+    CHECK(averaged < plug_in);
+  }
 }
 
 TEST_CASE("A judgement abstains where it is not sure enough") {

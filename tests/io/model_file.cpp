@@ -46,6 +46,8 @@ RewardModel<Scalar> some_model(Index rank, WeightMapKind map) {
   model.user_names = {"a", "b", "Çelik"};
   model.dataset = "data";
   model.encoder = "encoder";
+  model.guard = {{0, 30, {-0.1, 0.01 / 3, -0.12, -0.08}, {0, 0, 0, 0}},
+                 {5, 7, {1.0 / 3, 1e-300, 0.3, 0.4}, {0.02, 0.1, -1e-9, 1e17}}};
   model.training = {{"seed", "7"}, {"loss", "bradley_terry"}};
   return model;
 }
@@ -67,6 +69,7 @@ void check_same(const A& a, const B& b) {
   CHECK(a.dataset == b.dataset);
   CHECK(a.encoder == b.encoder);
   CHECK(a.training == b.training);
+  CHECK(a.guard == b.guard);
 }
 
 }  // namespace
@@ -185,6 +188,8 @@ TEST_CASE("what a model file may not say is refused, with the place") {
   CHECK(has(with(covariance[1], 0.5F), "covariance: got a matrix"));
   CHECK(has(with(user[1], std::int64_t{0}), "tensor 'user': got user 0 twice"));
   CHECK(has(with(user[1], std::int64_t{-3}), "tensor 'user': got -3"));
+  for (const char* guard : {"none", "[1]", R"([{"shots": 1}])"})
+    CHECK(has(with(metadata["guard"], guard), "metadata 'guard': got '"));
   CHECK(has(with(rows, Index{1}), "tensor 'basis': got the shape [1, 10]"));
 }
 

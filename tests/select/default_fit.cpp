@@ -28,7 +28,7 @@ TEST_CASE("The default fit does not know the features' unit") {
   for (const float factor : {0.01F, 100.0F}) {
     CAPTURE(factor);
     const lore::Preferences<> other = lore_test::scaled(data, factor);
-    const auto [selection, result] = lore_test::run(fit, other.seen_train());
+    const auto [selection, result, guard] = lore_test::run(fit, other.seen_train());
     CHECK(selection.selected == plain.selection.selected);
     // Rounding may decide between neighbours that predict alike, but not how well they predict.
     const lore::RankChoice &mine = selection.at(selection.selected),
@@ -64,7 +64,7 @@ TEST_CASE("The default fit takes as few people and comparisons as there are") {
         std::vector<Index>(40, 1), std::vector<Index>{1, 1, 1, 25}}) {
     CAPTURE(counts);
     const lore::Comparisons<> train = lore_test::small(counts, 2).seen_train();
-    const auto [selection, result] = lore_test::run(fit, train);
+    const auto [selection, result, guard] = lore_test::run(fit, train);
     const lore::RewardModel<float>& model = result.model;
     CHECK_NOTHROW(model.validate());
     CHECK(model.rank <= train.users());
@@ -94,7 +94,7 @@ TEST_CASE("Comparisons that contradict each other teach nothing and break nothin
   }
   both.features = std::make_shared<const lore::Features>(
       lore::Features::differences(lore::FeatureMatrix::own<float>(std::move(X))));
-  const auto [selection, result] = lore_test::run(lore_test::default_fit(2), both.seen_train());
+  const auto [selection, result, guard] = lore_test::run(lore_test::default_fit(2), both.seen_train());
   CHECK(selection.at(selection.selected).log_loss == Approx(std::log(2.0)).epsilon(1e-3));
   CHECK(result.model.basis.matrix().norm() < 0.05);
 }

@@ -39,7 +39,7 @@ TEST_CASE("People who are all alike get one reward, or nothing that is worse") {
   CAPTURE(seed);
   const lore::Preferences<> data = lore_test::people(1, seed, 14);
   const auto fit = lore_test::default_fit(2);
-  const auto [selection, result] = lore_test::run(fit, data.seen_train());
+  const auto [selection, result, guard] = lore_test::run(fit, data.seen_train());
   CAPTURE(selection.selected);
   CHECK_FALSE(selection.stopped);
   if (selection.selected > 1) {
@@ -54,7 +54,7 @@ TEST_CASE("People who differ get a rank above 1 that predicts them better than B
   CAPTURE(seed);
   const lore::Preferences<> data = lore_test::people(3, seed);
   const auto fit = lore_test::default_fit(2);
-  const auto [selection, result] = lore_test::run(fit, data.seen_train());
+  const auto [selection, result, guard] = lore_test::run(fit, data.seen_train());
   CAPTURE(selection.selected);
   CHECK(selection.selected > 1);
   CHECK(selection.candidates > 5);
@@ -94,7 +94,7 @@ TEST_CASE("A selection keeps to the ranks, weight maps and scales that it is giv
   fit.selection.smallest_scale = 0.3;
   fit.selection.largest_scale = 1;
   std::vector<Candidate> tried;
-  const auto [selection, result] = lore_test::run(fit, train, [&](const Candidate& candidate) {
+  const auto [selection, result, guard] = lore_test::run(fit, train, [&](const Candidate& candidate) {
     tried.push_back(candidate);
     return false;
   });
@@ -120,14 +120,15 @@ TEST_CASE("An observer ends a selection, which keeps what was scored") {
   const lore::Comparisons<> train = lore_test::people(3, 6).seen_train();
   const auto fit = lore_test::default_fit(2);
   Index asked = 0;
-  const auto [selection, result] = lore_test::run(fit, train, [&](const Candidate&) { return ++asked > 4; });
+  const auto [selection, result, guard] =
+      lore_test::run(fit, train, [&](const Candidate&) { return ++asked > 4; });
   CHECK(selection.stopped);
   CHECK(selection.candidates == 4);
   CHECK(asked == 5);
   CHECK(selection.at(selection.selected).log_loss > 0);
   CHECK(result.model.rank == selection.selected);
   // Even before anything was scored there is a fit to be had.
-  const auto [none, first] = lore_test::run(fit, train, [](const Candidate&) { return true; });
+  const auto [none, first, unheld] = lore_test::run(fit, train, [](const Candidate&) { return true; });
   CHECK(none.stopped);
   CHECK(none.candidates == 0);
   CHECK(none.selected == 1);

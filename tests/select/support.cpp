@@ -40,6 +40,13 @@ lore::RewardModel<float> fit_at(const DefaultFit& fit, const lore::Comparisons<>
   return fit.fit(comparisons, candidate).model;
 }
 
+lore::GuardReport guard(const DefaultFit& fit, const lore::Comparisons<>& comparisons,
+                        const lore::Candidate& candidate, const lore::Candidate& bradley_terry,
+                        const std::function<bool()>& stop) {
+  return fit.guard(comparisons, candidate, bradley_terry,
+                   [&](const lore::Candidate&) { return stop && stop(); });
+}
+
 lore::Preferences<> people(Index rank, std::uint64_t seed, Index dimension) {
   const lore::PlantedOptions options{.dimension = dimension,
                                      .rank = rank,

@@ -35,6 +35,11 @@ using DefaultFit = lore::DefaultFit<lore::BradleyTerry, lore::Threads>;
 [[nodiscard]] lore::RewardModel<float> fit_at(const DefaultFit& fit, const lore::Comparisons<>& comparisons,
                                               const lore::Candidate& candidate);
 
+/// @param stop  asked before each fold
+[[nodiscard]] lore::GuardReport guard(const DefaultFit& fit, const lore::Comparisons<>& comparisons,
+                                      const lore::Candidate& candidate, const lore::Candidate& bradley_terry,
+                                      const std::function<bool()>& stop = {});
+
 /// Planted people: `rank` reward directions that they mix, or 1 for people who are all alike; 60 seen users
 /// with 20 to 80 training and 100 test comparisons.
 [[nodiscard]] lore::Preferences<> people(Index rank, std::uint64_t seed, Index dimension = 6);

@@ -23,6 +23,7 @@
 #include "lore/io/preference_file.hpp"
 #include "lore/io/safetensors.hpp"
 #include "lore/io/safetensors_writer.hpp"
+#include "lore/model/guard.hpp"
 #include "lore/model/reward_model.hpp"
 
 namespace lore {
@@ -54,6 +55,42 @@ template <class T>
   Matrix<float> values = file.read_matrix<float>(name);
   blame_file(file.path(), [&] { check_finite("read_model", in_quotes(name), values); });
   return values;
+}
+
+/// One object a point; doubles are written so that they read back to the same bits.
+[[nodiscard]] inline std::string guard_text(const std::vector<GuardPoint>& guard) {
+  nlohmann::json list = nlohmann::json::array();
+  const auto gain = [](const Gain& of) {
+    return nlohmann::json{
+        {"mean", of.mean}, {"standard_error", of.standard_error}, {"interval", {of.lower, of.upper}}};
+  };
+  for (const GuardPoint& point : guard)
+    list.push_back({{"shots", point.shots},
+                    {"users", point.users},
+                    {"log_loss", gain(point.log_loss)},
+                    {"accuracy", gain(point.accuracy)}});
+  return list.dump();
+}
+
+[[nodiscard]] inline std::vector<GuardPoint> read_guard(const SafetensorsFile& file) {
+  const std::string text = metadata_or_empty(file, "guard");
+  if (text.empty()) return {};
+  try {
+    const auto gain = [](const nlohmann::json& from) {
+      const nlohmann::json& interval = from.at("interval");
+      return Gain{from.at("mean").get<double>(), from.at("standard_error").get<double>(),
+                  interval.at(0).get<double>(), interval.at(1).get<double>()};
+    };
+    std::vector<GuardPoint> out;
+    for (const nlohmann::json& from : nlohmann::json::parse(text))
+      out.push_back({from.at("shots").get<Index>(), from.at("users").get<Index>(), gain(from.at("log_loss")),
+                     gain(from.at("accuracy"))});
+    return out;
+  } catch (const nlohmann::json::exception&) {
+    raise_io(
+        file.path(), "metadata 'guard'", in_quotes(text),
+        "a JSON array of {shots, users, log_loss, accuracy}, each gain {mean, standard_error, interval}");
+  }
 }
 
 template <class Derived>
@@ -105,6 +142,7 @@ void write_model(const std::filesystem::path& path, const RewardModel<Scalar, D,
   if (!model.dataset.empty()) writer.metadata("dataset", model.dataset);
   if (!model.encoder.empty()) writer.metadata("encoder", model.encoder);
   if (!model.user_names.empty()) writer.metadata("users", detail::user_names_text(model.user_names, path));
+  if (!model.guard.empty()) writer.metadata("guard", detail::guard_text(model.guard));
 
   const std::vector<std::int64_t> user(model.user.begin(), model.user.end());
   writer.add("basis", detail::span_of(basis), {columns, model.basis.dimension()});
@@ -159,6 +197,7 @@ void write_model(const std::filesystem::path& path, const RewardModel<Scalar, D,
   model.user_names = detail::read_user_names(file);
   model.dataset = detail::metadata_or_empty(file, "dataset");
   model.encoder = detail::metadata_or_empty(file, "encoder");
+  model.guard = detail::read_guard(file);
 
   std::vector<Index> ids = model.user;
   std::sort(ids.begin(), ids.end());
@@ -167,9 +206,9 @@ void write_model(const std::filesystem::path& path, const RewardModel<Scalar, D,
   if (const auto twice = std::adjacent_find(ids.begin(), ids.end()); twice != ids.end())
     detail::raise_io(path, "tensor 'user'", "user " + detail::to_text(*twice) + " twice", "every user once");
 
-  constexpr std::array<std::string_view, 9> known{"format",     "version", "library_version",
-                                                  "rank",       "dataset", "encoder",
-                                                  "weight_map", "users",   "temperature"};
+  constexpr std::array<std::string_view, 10> known{"format",      "version", "library_version", "rank",
+                                                   "dataset",     "encoder", "weight_map",      "users",
+                                                   "temperature", "guard"};
   for (const bool prefixed : {true, false})
     for (const auto& [key, value] : file.metadata()) {
       if ((key.rfind(detail::training_prefix, 0) == 0) != prefixed) continue;

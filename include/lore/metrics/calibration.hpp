@@ -28,6 +28,69 @@ struct Calibration {
   std::vector<CalibrationBin> bins;
 };
 
+namespace detail {
+
+/// Predictions dealt to bins of equal width on [0, 1], each comparison as the two questions one could have
+/// asked; counts of several users or parts add up.
+class CalibrationCounts {
+ public:
+  explicit CalibrationCounts(int bins)
+      : count_(static_cast<std::size_t>(bins), 0),
+        predicted_(count_.size(), 0),
+        observed_(count_.size(), 0) {}
+
+  /// @param p  probability of the response that was chosen
+  void add(double p) {
+    count(p, 1);
+    count(1 - p, 0);
+  }
+
+  CalibrationCounts& operator+=(const CalibrationCounts& other) {
+    for (std::size_t b = 0; b < count_.size(); ++b) {
+      count_[b] += other.count_[b];
+      predicted_[b] += other.predicted_[b];
+      observed_[b] += other.observed_[b];
+    }
+    return *this;
+  }
+
+  [[nodiscard]] Calibration result() const {
+    Calibration out;
+    Index total = 0;
+    double apart = 0;
+    const auto bins = static_cast<double>(count_.size());
+    for (std::size_t b = 0; b < count_.size(); ++b) {
+      CalibrationBin bin;
+      bin.lower = static_cast<double>(b) / bins;
+      bin.upper = static_cast<double>(b + 1) / bins;
+      bin.count = count_[b];
+      if (bin.count > 0) {
+        bin.predicted = predicted_[b] / static_cast<double>(bin.count);
+        bin.observed = observed_[b] / static_cast<double>(bin.count);
+      }
+      total += bin.count;
+      apart += std::abs(predicted_[b] - observed_[b]);
+      out.bins.push_back(bin);
+    }
+    if (total > 0) out.expected_error = apart / static_cast<double>(total);
+    return out;
+  }
+
+ private:
+  void count(double p, double came_true) {
+    const auto bins = static_cast<int>(count_.size());
+    const auto at = static_cast<std::size_t>(std::min(static_cast<int>(p * bins), bins - 1));
+    ++count_[at];
+    predicted_[at] += p;
+    observed_[at] += came_true;
+  }
+
+  std::vector<Index> count_;
+  std::vector<double> predicted_, observed_;
+};
+
+}  // namespace detail
+
 /// Expected calibration error: sum over bins of (share of predictions) * |mean predicted - share observed|,
 /// with bins of equal width on [0, 1]; a bin holds its lower edge, the last one also 1.
 ///
@@ -41,33 +104,13 @@ struct Calibration {
 template <class Derived>
 [[nodiscard]] Calibration calibration(const Eigen::MatrixBase<Derived>& logits, int bins = 10) {
   if (bins < 1) detail::raise_shape("calibration", "bins", bins, "at least 1");
-  std::vector<double> predicted(static_cast<std::size_t>(bins), 0);
-  std::vector<double> observed(static_cast<std::size_t>(bins), 0);
-  Calibration out;
-  out.bins.resize(static_cast<std::size_t>(bins));
-  const auto count = [&](double p, double came_true) {
-    const auto at = static_cast<std::size_t>(std::min(static_cast<int>(p * bins), bins - 1));
-    ++out.bins[at].count;
-    predicted[at] += p;
-    observed[at] += came_true;
-  };
+  detail::CalibrationCounts counts(bins);
   for (Index j = 0; j < logits.size(); ++j) {
     const auto z = static_cast<double>(logits.derived().coeff(j));
     if (std::isnan(z)) detail::raise_value("calibration", "logit " + detail::to_text(j), z, "a number");
-    count(sigmoid(z), 1);
-    count(sigmoid(-z), 0);
+    counts.add(sigmoid(z));
   }
-  if (logits.size() > 0) out.expected_error = 0;
-  for (std::size_t b = 0; b < out.bins.size(); ++b) {
-    CalibrationBin& bin = out.bins[b];
-    bin.lower = static_cast<double>(b) / bins;
-    bin.upper = static_cast<double>(b + 1) / bins;
-    if (bin.count == 0) continue;
-    bin.predicted = predicted[b] / static_cast<double>(bin.count);
-    bin.observed = observed[b] / static_cast<double>(bin.count);
-    out.expected_error += std::abs(predicted[b] - observed[b]) / static_cast<double>(2 * logits.size());
-  }
-  return out;
+  return counts.result();
 }
 
 }  // namespace lore

@@ -12,6 +12,7 @@
 #include "lore/core/error.hpp"
 #include "lore/core/types.hpp"
 #include "lore/model/basis.hpp"
+#include "lore/model/guard.hpp"
 #include "lore/model/prior.hpp"
 #include "lore/model/weight_map.hpp"
 
@@ -33,6 +34,7 @@ struct RewardModel {
   std::vector<std::string> user_names;  ///< empty, or one for each entry of `user`
   std::string dataset;
   std::string encoder;
+  std::vector<GuardPoint> guard;  ///< what new users gain over Bradley-Terry by shots, where it was measured
   std::map<std::string, std::string> training;  ///< options and outcome of the fit, for the record
 
   /// @throws std::invalid_argument on shapes that do not agree; std::domain_error on values out of range
@@ -59,6 +61,7 @@ struct RewardModel {
     }
     if (!user_names.empty())
       detail::check_size(where, "user_names", static_cast<Index>(user_names.size()), count);
+    for (const GuardPoint& point : guard) point.validate();
   }
 };
 

@@ -11,6 +11,7 @@
 #include "lore/data/preferences.hpp"
 #include "lore/fit/joint.hpp"
 #include "lore/select/cross_validation.hpp"
+#include "lore/select/guard.hpp"
 #include "lore/select/selection.hpp"
 
 namespace lore {
@@ -21,32 +22,55 @@ struct NoSelectionObserver {
 };
 
 /// The fit that chooses for itself: rank, weight map and prior margin scales by cross-validation on the
-/// training comparisons (`select_settings`), then one `JointFit` at the choice.
+/// training comparisons (`select_settings`), then one `JointFit` at the choice. Above rank 1 a guard
+/// (`guard_new_users`) holds seen users out and treats them as new: it widens or narrows the prior of new
+/// users by what they show, and where personalisation surely makes them worse off than Bradley-Terry at some
+/// number of shots whatever the prior, the fit becomes Bradley-Terry.
 ///
 ///   const lore::DefaultFit<> fit;
-///   const auto [selection, result] = fit(preferences.seen_train());
+///   const auto [selection, result, guard] = fit(preferences.seen_train());
 ///   const lore::RewardModel<float>& model = result.model;
 ///
-/// @cost a few dozen cold fits; see `select_settings`
+/// @cost a few dozen cold fits; see `select_settings`, `guard_new_users`
 template <class Loss = BradleyTerry, class E = Serial, Real Scalar = float>
 struct DefaultFit {
   Loss loss{};
   E executor{};
   SelectionOptions selection{};
   JointOptions joint{};
+  GuardOptions new_users{};
 
   struct Outcome {
-    Selection selection;
+    Selection selection;  ///< `selected` is 1 where the guard said so
     JointResult<Scalar> result;
+    GuardReport guard;  ///< also in `result.model`, unless that became Bradley-Terry
   };
 
   /// @throws as `make_folds`, `JointFit`
   template <class Store, class Observer = NoSelectionObserver>
   [[nodiscard]] Outcome operator()(const Comparisons<Store>& comparisons, Observer&& observer = {}) const {
     Outcome outcome;
-    outcome.selection = select(comparisons, observer);
-    outcome.result = fit(comparisons, outcome.selection.at(outcome.selection.selected).candidate);
+    Selection& settings = outcome.selection = select(comparisons, observer);
+    Candidate chosen = settings.at(settings.selected).candidate;
+    if (!settings.stopped) outcome.guard = guard(comparisons, chosen, settings.bradley_terry, observer);
+    if (outcome.guard.loses && settings.ranks.front().candidate.rank == 1) {
+      settings.selected = 1;
+      chosen = settings.bradley_terry;
+    }
+    outcome.result = fit(comparisons, chosen);
+    if (chosen.rank > 1) outcome.guard.apply_to(outcome.result.model);
     return outcome;
+  }
+
+  /// What new users gain over Bradley-Terry at these settings, and the prior that is best for them; nothing
+  /// for rank 1, for fewer seen users than `new_users.least_users`, or when switched off.
+  template <class Store, class Observer = NoSelectionObserver>
+  [[nodiscard]] GuardReport guard(const Comparisons<Store>& comparisons, const Candidate& candidate,
+                                  const Candidate& bradley_terry, Observer&& observer = {}) const {
+    if (!new_users.enabled) return {};
+    return guard_new_users<Store, Loss, E, Scalar>(comparisons, candidate, bradley_terry, loss, executor,
+                                                   joint, new_users, selection.seed,
+                                                   [&] { return observer(candidate); });
   }
 
   /// Settings for each rank and the rank to use.

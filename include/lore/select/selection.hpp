@@ -52,6 +52,7 @@ struct RankChoice {
 struct Selection {
   std::vector<RankChoice> ranks;  ///< ascending by rank
   Index selected = 1;             ///< the rank to use
+  Candidate bradley_terry{};      ///< settings of rank 1, also where it is not among the ranks
   Index candidates = 0;           ///< scored
   Index passes = 0;               ///< readings of a fold, all in all
   bool stopped = false;           ///< the observer ended it early; what was scored counts
@@ -263,6 +264,7 @@ template <class Store, class Loss, class E, Real Scalar, class Observer>
     }
     best = std::move(by_rank);
   }
+  selection.bradley_terry = base.candidate;
   if (std::find(ranks.begin(), ranks.end(), Index{1}) != ranks.end() || best.empty())
     best.emplace(1, std::move(base));
 

@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: MIT
+// Copyright (c) 2026 The lore authors
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "lore/core/error.hpp"
+#include "lore/core/random.hpp"
+#include "lore/core/types.hpp"
+#include "lore/data/preferences.hpp"
+#include "lore/data/shots.hpp"
+#include "lore/fit/few_shot.hpp"
+#include "lore/fit/joint.hpp"
+#include "lore/fit/predict.hpp"
+#include "lore/metrics/interval.hpp"
+#include "lore/metrics/user_scores.hpp"
+#include "lore/model/guard.hpp"
+#include "lore/model/reward_model.hpp"
+#include "lore/select/cross_validation.hpp"
+#include "lore/select/figures.hpp"
+#include "lore/select/folds.hpp"
+
+namespace lore {
+
+/// How seen users are held out to see what personalisation does for new ones.
+struct GuardOptions {
+  bool enabled = true;
+  Index folds = 4;                                   ///< of users, >= 2
+  std::vector<Index> shots{0, 1, 3, 5, 10, 20, 50};  ///< each >= 0
+  ShotUnit shot_unit = ShotUnit::comparison;
+  Index least_users = 5;          ///< points with fewer users say nothing and are left out, >= 2
+  Index most_judged = 200;        ///< comparisons of a user that are judged in each half, >= 1
+  double smallest_factor = 1e-2;  ///< of the prior covariance of new users, in (0, 1]
+  double largest_factor = 16;     ///< >= 1
+  BootstrapOptions bootstrap{};   ///< of the confidence intervals over users
+
+  /// @throws std::domain_error naming the field
+  void validate() const {
+    constexpr const char* where = "GuardOptions";
+    if (folds < 2) detail::raise_value(where, "folds", folds, "at least 2");
+    for (const Index s : shots) detail::check_non_negative(where, "shots", s);
+    if (least_users < 2) detail::raise_value(where, "least_users", least_users, "at least 2");
+    detail::check_positive(where, "most_judged", most_judged);
+    if (!(smallest_factor > 0 && smallest_factor <= 1))
+      detail::raise_value(where, "smallest_factor", smallest_factor, "above 0, at most 1");
+    if (!(largest_factor >= 1)) detail::raise_value(where, "largest_factor", largest_factor, "at least 1");
+    bootstrap.validate();
+  }
+};
+
+/// What users who were held out say of a model for new users.
+struct [[nodiscard]] GuardReport {
+  std::vector<GuardPoint> points;  ///< with the prior covariance times `factor`; empty: nobody to ask
+  double factor = 1;               ///< of the prior covariance of new users
+  bool loses = false;  ///< even at the smallest factor new users are surely worse off at some number of shots
+
+  /// Writes the points and the prior into a model.
+  template <Real Scalar>
+  void apply_to(RewardModel<Scalar>& model) const {
+    model.guard = points;
+    model.prior.covariance *= static_cast<Scalar>(factor);
+    model.training["prior_covariance_factor"] = detail::to_text(factor);
+  }
+};
+
+namespace detail {
+
+/// Surely worse at some number of shots: the upper end of the confidence interval of the gain is below 0.
+[[nodiscard]] inline bool surely_loses(const std::vector<GuardPoint>& points) {
+  return std::any_of(points.begin(), points.end(),
+                     [](const GuardPoint& point) { return point.log_loss.upper < 0; });
+}
+
+[[nodiscard]] inline Gain gain_over_users(std::vector<double> by_user, const BootstrapOptions& options) {
+  const Interval interval = bootstrap_interval(by_user, options);
+  const UserScores scores = summarize_users(std::move(by_user));
+  return {scores.mean, scores.standard_error, interval.lower, interval.upper};
+}
+
+/// Folds of users: the basis is fitted to the others, the held-out ones are fitted to one half of their
+/// comparisons and judged on the other, both ways.
+template <class Store, class Loss, class E, Real Scalar>
+class Guard {
+ public:
+  Guard(const Comparisons<Store>& comparisons, Loss loss, E executor, JointOptions joint,
+        GuardOptions options, std::uint64_t seed)
+      : comparisons_(comparisons),
+        loss_(std::move(loss)),
+        executor_(executor),
+        joint_(joint),
+        options_(std::move(options)),
+        seed_(seed) {
+    options_.validate();
+  }
+
+  /// Fits the folds.   @return whether there is anybody to ask
+  template <class Stop>
+  bool prepare(const Candidate& candidate, const Candidate& bradley_terry, Stop&& stop) {
+    const Index users = comparisons_.users(), folds = std::min(options_.folds, users);
+    if (users < std::max<Index>(options_.least_users, 2) || candidate.rank < 2) return false;
+    Rng rng = make_rng(seed_, 7);
+    const std::vector<Index> order = permutation(rng, users);
+    for (Index f = 0; f < folds; ++f) {
+      std::vector<Index> others, held;
+      for (Index p = 0; p < users; ++p) (p % folds == f ? held : others).push_back(order[at(p)]);
+      std::sort(others.begin(), others.end());
+      std::sort(held.begin(), held.end());
+      const Comparisons<Store> train = comparisons_.subset(others);
+      const Comparisons<Store> fresh = comparisons_.subset(held);
+      if (train.empty() || fresh.empty()) continue;
+      if (stop()) return false;
+      Pass<Scalar, Store, E> pass(train, executor_);
+      const auto prepared = fit<Signed>(candidate.scale).prepare(pass, seed_);
+      const auto run = [&](const Candidate& wanted) {
+        const Rank rank{std::min({wanted.rank, train.users(), train.dimension()})};
+        return wanted.weight_map == WeightMapKind::simplex
+                   ? fit<Simplex>(wanted.scale).run(pass, prepared, rank, seed_, {}).model
+                   : fit<Signed>(wanted.scale).run(pass, prepared, rank, seed_, {}).model;
+      };
+      const RewardModel<Scalar> one = run(bradley_terry), model = run(candidate);
+      for (Fold<Store>& half : make_folds(fresh, 2, seed_)) {
+        Half out{held,
+                 model,
+                 Scored(std::move(half.train), model.basis, executor_),
+                 Scored(first_shots(half.held_out, options_.most_judged), model.basis, executor_),
+                 {},
+                 {}};
+        const Scored base(out.judged.comparisons, one.basis, executor_);
+        out.base_loss = no_scores(fresh.users());
+        out.base_right = no_scores(fresh.users());
+        for (Index i = 0; i < fresh.users(); ++i)
+          judge(base, i, out.base_loss, out.base_right, [&](const Vector<double>& z) {
+            const double margin = z(0) / joint_.temperature;
+            return std::pair(margin, std::exp(-loss_(margin).value));
+          });
+        halves_.push_back(std::move(out));
+      }
+    }
+    return !halves_.empty();
+  }
+
+  /// Gains over Bradley-Terry with the prior covariance times a factor. @param loss_by_user  written:
+  /// held-out loss of each user, averaged over the numbers of shots above 0
+  [[nodiscard]] std::vector<GuardPoint> points(double factor, std::vector<double>& loss_by_user) const {
+    const auto users = at(comparisons_.users());
+    std::vector<double> sum(users, 0), count(users, 0);
+    std::vector<GuardPoint> out;
+    for (const Index shots : options_.shots) {
+      std::vector<double> loss(users, 0), loss_gain(users, 0), right_gain(users, 0), judged(users, 0);
+      for (const Half& half : halves_) add_half(half, shots, factor, loss, loss_gain, right_gain, judged);
+      Index known = 0;
+      for (std::size_t i = 0; i < users; ++i) {
+        known += judged[i] > 0 ? 1 : 0;
+        loss[i] /= judged[i];  // nobody judged: NaN
+        loss_gain[i] /= judged[i];
+        right_gain[i] /= judged[i];
+      }
+      if (known < options_.least_users) continue;
+      for (std::size_t i = 0; i < users; ++i)
+        if (shots > 0 && judged[i] > 0) {
+          sum[i] += loss[i];
+          count[i] += 1;
+        }
+      out.push_back({shots, known, gain_over_users(std::move(loss_gain), options_.bootstrap),
+                     gain_over_users(std::move(right_gain), options_.bootstrap)});
+    }
+    loss_by_user.assign(users, 0);
+    for (std::size_t i = 0; i < users; ++i) loss_by_user[i] = sum[i] / count[i];
+    return out;
+  }
+
+ private:
+  using Scored = ScoredPartition<Scalar, Store>;
+
+  struct Half {
+    std::vector<Index> user;  ///< places in the whole
+    RewardModel<Scalar> model;
+    Scored pool, judged;
+    std::vector<double> base_loss, base_right;  ///< Bradley-Terry's, by user
+  };
+
+  static std::size_t at(Index i) noexcept { return static_cast<std::size_t>(i); }
+  [[nodiscard]] static std::vector<double> no_scores(Index users) {
+    return std::vector<double>(at(users), std::numeric_limits<double>::quiet_NaN());
+  }
+
+  template <class Map>
+  [[nodiscard]] auto fit(const MarginScale& scale) const {
+    JointFit<Loss, Map, MarginScale, Lbfgs, E, Scalar> out{
+        .loss = loss_, .weights = {}, .regularizer = scale, .executor = executor_, .options = joint_};
+    out.solver.options.objective_tolerance = 1e-4;
+    out.solver.options.objective_window = 2;
+    return out;
+  }
+
+  /// Mean loss and share of right ones of a user's judged comparisons; NaN without any.
+  template <class Predict>
+  void judge(const Scored& judged, Index i, std::vector<double>& loss, std::vector<double>& right,
+             const Predict& predict) const {
+    const Index m = judged.comparisons.count(i);
+    if (m == 0) return;
+    double losses = 0, rights = 0;
+    for (Index p = judged.comparisons.begin(i); p < judged.comparisons.end(i); ++p) {
+      const auto [margin, probability] = predict(judged.Z.col(p).template cast<double>());
+      losses -= std::log(std::max(probability, 1e-300));
+      rights += margin > 0 ? 1 : 0;
+    }
+    loss[at(i)] = losses / static_cast<double>(m);
+    right[at(i)] = rights / static_cast<double>(m);
+  }
+
+  void add_half(const Half& half, Index shots, double factor, std::vector<double>& loss,
+                std::vector<double>& loss_gain, std::vector<double>& right_gain,
+                std::vector<double>& judged) const {
+    const auto& pool = half.pool.comparisons;
+    std::vector<Index> place(at(static_cast<Index>(pool.features->size())), 0), units;
+    for (Index p = 0; p < pool.size(); ++p) place[at(pool.column[at(p)])] = p;
+    const Scored given(first_shots(pool, shots, options_.shot_unit), half.pool, place);
+    RewardModel<Scalar> model = half.model;
+    model.prior.covariance *= static_cast<Scalar>(factor);
+    const auto fits = fit_users(model, given.Z, given.comparisons, executor_, loss_);
+    std::vector<double> own_loss = no_scores(pool.users()), own_right = own_loss;
+    executor_.for_each(pool.users(), [&](Index i) {
+      const Vector<double> p = fits[at(i)].parameters.template cast<double>();
+      const Matrix<double> C = fits[at(i)].covariance.template cast<double>();
+      judge(half.judged, i, own_loss, own_right, [&](const Vector<double>& z) {
+        const MarginEstimate margin = model.weight_map == WeightMapKind::simplex
+                                          ? estimate_margin(Simplex{}, z, p, C, joint_.temperature)
+                                          : estimate_margin(Signed{}, z, p, C, joint_.temperature);
+        return std::pair(margin.mean, preference_probability(loss_, margin));
+      });
+    });
+    for (Index i = 0; i < pool.users(); ++i) {
+      if (std::isnan(own_loss[at(i)]) || number_shots(pool, i, options_.shot_unit, units) < shots) continue;
+      const std::size_t whole = at(half.user[at(i)]);
+      loss[whole] += own_loss[at(i)];
+      loss_gain[whole] += half.base_loss[at(i)] - own_loss[at(i)];
+      right_gain[whole] += own_right[at(i)] - half.base_right[at(i)];
+      judged[whole] += 1;
+    }
+  }
+
+  const Comparisons<Store>& comparisons_;
+  Loss loss_;
+  E executor_;
+  JointOptions joint_;
+  GuardOptions options_;
+  std::uint64_t seed_;
+  std::vector<Half> halves_;
+};
+
+}  // namespace detail
+
+/// Holds out folds of seen users, fits the basis to the others, treats the held-out users as new, and says
+/// per number of shots what they gain over Bradley-Terry that was fitted to the same others. Nothing that is
+/// judged, its group, or without groups its items, is among the shots. The covariance of new users' prior is
+/// multiplied by the factor that judges best, if it does by more than one standard error of the paired
+/// difference by user; where new users are surely worse off than under Bradley-Terry at some number of shots,
+/// by ever smaller factors until they are not, and `loses` says that none was small enough.
+/// @param stop  bool(), called before each fold; true gives an empty report
+/// @throws as `JointFit`, std::domain_error on options out of range
+/// @cost   folds cold fits of each candidate, then a few new users' fits a user, number of shots and factor
+template <class Store, class Loss, class E, Real Scalar = float, class Stop>
+[[nodiscard]] GuardReport guard_new_users(const Comparisons<Store>& comparisons, const Candidate& candidate,
+                                          const Candidate& bradley_terry, const Loss& loss, const E& executor,
+                                          const JointOptions& joint, const GuardOptions& options,
+                                          std::uint64_t seed, Stop&& stop) {
+  detail::Guard<Store, Loss, E, Scalar> guard(comparisons, loss, executor, joint, options, seed);
+  GuardReport report;
+  if (!guard.prepare(candidate, bradley_terry, stop)) return report;
+  std::vector<double> best, plain;
+  report.points = guard.points(1, plain);
+  best = plain;
+  const auto mean = [](const std::vector<double>& by_user) { return summarize_users(by_user).mean; };
+  GuardReport moved = report;
+  for (const double step : {0.5, 2.0}) {
+    while (moved.factor * step >= options.smallest_factor && moved.factor * step <= options.largest_factor) {
+      std::vector<double> tried;
+      auto points = guard.points(moved.factor * step, tried);
+      if (!(mean(tried) < mean(best))) break;
+      moved.factor *= step;
+      moved.points = std::move(points);
+      best = std::move(tried);
+    }
+    if (moved.factor != 1) break;
+  }
+  const UserScores better = paired_difference(plain, best);
+  if (better.mean > better.standard_error) report = std::move(moved);
+  while (detail::surely_loses(report.points) && report.factor * 0.5 >= options.smallest_factor) {
+    report.factor *= 0.5;
+    report.points = guard.points(report.factor, best);
+  }
+  report.loses = detail::surely_loses(report.points);
+  return report;
+}
+
+}  // namespace lore
