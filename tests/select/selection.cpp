@@ -102,7 +102,8 @@ TEST_CASE("A selection keeps to the ranks, weight maps and scales that it is giv
   CHECK(selection.ranks[0].candidate.rank == 2);
   CHECK(selection.ranks[1].candidate.rank == 4);
   CHECK((selection.selected == 2 || selection.selected == 4));
-  CHECK(static_cast<Index>(tried.size()) == selection.candidates);
+  CHECK(static_cast<Index>(tried.size()) ==
+        selection.candidates + fit.new_users.folds);  // the guard asks too
   for (const Candidate& candidate : tried) {
     CHECK(candidate.weight_map == WeightMapKind::signed_deviations);
     CHECK(candidate.scale.first >= 0.3);
