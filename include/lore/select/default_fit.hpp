@@ -23,9 +23,9 @@ struct NoSelectionObserver {
 
 /// The fit that chooses for itself: rank, weight map and prior margin scales by cross-validation on the
 /// training comparisons (`select_settings`), then one `JointFit` at the choice. Above rank 1 a guard
-/// (`guard_new_users`) holds seen users out and treats them as new: it widens or narrows the prior of new
-/// users by what they show, and where personalisation surely makes them worse off than Bradley-Terry at some
-/// number of shots whatever the prior, the fit becomes Bradley-Terry.
+/// (`guard_new_users`) holds seen users out and treats them as new: it widens or narrows the prior of the
+/// weights by what they show, and where they are surely worse off than under Bradley-Terry at some number of
+/// shots and at none surely better, the fit becomes Bradley-Terry.
 ///
 ///   const lore::DefaultFit<> fit;
 ///   const auto [selection, result, guard] = fit(preferences.seen_train());
@@ -58,8 +58,27 @@ struct DefaultFit {
       chosen = settings.bradley_terry;
     }
     outcome.result = fit(comparisons, chosen);
-    if (chosen.rank > 1) outcome.guard.apply_to(outcome.result.model);
+    if (chosen.rank > 1) heed(outcome.guard, comparisons, outcome.result);
     return outcome;
+  }
+
+  /// Writes what a guard said into a fit: its points, its prior, and the seen users' weights under that
+  /// prior.
+  /// @cost one reading of the data where the prior changes
+  template <class Store>
+  void heed(const GuardReport& report, const Comparisons<Store>& comparisons,
+            JointResult<Scalar>& result) const {
+    RewardModel<Scalar>& model = result.model;
+    report.apply_to(model);
+    if (report.factor == 1) return;
+    Pass<Scalar, Store, E> pass(comparisons, executor);
+    const auto fits = fit_users(model, pass.scores(model.basis.matrix()), comparisons, executor, loss);
+    for (Index i = 0; i < comparisons.users(); ++i) {
+      const UserFit<Scalar>& user = fits[static_cast<std::size_t>(i)];
+      model.weights.col(i) = user.weights;
+      model.parameters.col(i) = user.parameters;
+      result.covariance[static_cast<std::size_t>(i)] = user.covariance.template cast<double>();
+    }
   }
 
   /// What new users gain over Bradley-Terry at these settings, and the prior that is best for them; nothing

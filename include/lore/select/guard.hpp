@@ -58,7 +58,7 @@ struct GuardOptions {
 struct [[nodiscard]] GuardReport {
   std::vector<GuardPoint> points;  ///< with the prior covariance times `factor`; empty: nobody to ask
   double factor = 1;               ///< of the prior covariance of new users
-  bool loses = false;  ///< even at the smallest factor new users are surely worse off at some number of shots
+  bool loses = false;  ///< new users are surely worse off at some number of shots, and at none surely better
 
   /// Writes the points and the prior into a model.
   template <Real Scalar>
@@ -71,10 +71,14 @@ struct [[nodiscard]] GuardReport {
 
 namespace detail {
 
-/// Surely worse at some number of shots: the upper end of the confidence interval of the gain is below 0.
-[[nodiscard]] inline bool surely_loses(const std::vector<GuardPoint>& points) {
+/// The whole confidence interval of the gain in log loss is below 0.
+[[nodiscard]] inline bool surely_loses(const GuardPoint& point) { return point.log_loss.upper < 0; }
+[[nodiscard]] inline bool surely_gains(const GuardPoint& point) { return point.log_loss.lower > 0; }
+
+/// After one shot or more; without any, new users are the population whatever the prior's covariance.
+[[nodiscard]] inline bool loses_by_shots(const std::vector<GuardPoint>& points) {
   return std::any_of(points.begin(), points.end(),
-                     [](const GuardPoint& point) { return point.log_loss.upper < 0; });
+                     [](const GuardPoint& point) { return point.shots > 0 && surely_loses(point); });
 }
 
 [[nodiscard]] inline Gain gain_over_users(std::vector<double> by_user, const BootstrapOptions& options) {
@@ -260,9 +264,9 @@ class Guard {
 /// Holds out folds of seen users, fits the basis to the others, treats the held-out users as new, and says
 /// per number of shots what they gain over Bradley-Terry that was fitted to the same others. Nothing that is
 /// judged, its group, or without groups its items, is among the shots. The covariance of new users' prior is
-/// multiplied by the factor that judges best, if it does by more than one standard error of the paired
-/// difference by user; where new users are surely worse off than under Bradley-Terry at some number of shots,
-/// by ever smaller factors until they are not, and `loses` says that none was small enough.
+/// multiplied by the factor that judges best, if it does by more than two standard errors of the paired
+/// difference by user; where new users are then still surely worse off than under Bradley-Terry after some
+/// shots, by the largest smaller factor, if any, at which they are not. Surely: by a confidence interval.
 /// @param stop  bool(), called before each fold; true gives an empty report
 /// @throws as `JointFit`, std::domain_error on options out of range
 /// @cost   folds cold fits of each candidate, then a few new users' fits a user, number of shots and factor
@@ -291,12 +295,15 @@ template <class Store, class Loss, class E, Real Scalar = float, class Stop>
     if (moved.factor != 1) break;
   }
   const UserScores better = paired_difference(plain, best);
-  if (better.mean > better.standard_error) report = std::move(moved);
-  while (detail::surely_loses(report.points) && report.factor * 0.5 >= options.smallest_factor) {
-    report.factor *= 0.5;
-    report.points = guard.points(report.factor, best);
+  if (better.mean > 2 * better.standard_error) report = std::move(moved);
+  GuardReport narrower = report;
+  while (detail::loses_by_shots(narrower.points) && narrower.factor * 0.5 >= options.smallest_factor) {
+    narrower.factor *= 0.5;
+    narrower.points = guard.points(narrower.factor, best);
   }
-  report.loses = detail::surely_loses(report.points);
+  if (!detail::loses_by_shots(narrower.points)) report = std::move(narrower);
+  report.loses = std::any_of(report.points.begin(), report.points.end(), detail::surely_loses) &&
+                 std::none_of(report.points.begin(), report.points.end(), detail::surely_gains);
   return report;
 }
 

@@ -26,7 +26,7 @@ struct SelectionOptions {
   bool grow = true;            ///< go on above the largest of `ranks` while it pays
   bool simplex = true;         ///< try simplex weights, for ranks 2 .. 8; for all above 1 without signed ones
   bool with_signed = true;     ///< try signed deviations
-  double smallest_scale = 0.05, largest_scale = 20;  ///< of the prior margin scale q
+  double smallest_scale = 0.05, largest_scale = 5000;  ///< of the prior margin scale q
 
   /// @throws std::domain_error naming the field
   void validate() const {
