@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "lore/data/simulate.hpp"
+
 #include "lore_catch.hpp"
 #include "support.hpp"
 
@@ -55,6 +57,47 @@ TEST_CASE("The default fit says what it did, and gives the same model for any nu
   const lore::MarginScale& scale = one.selection.at(model.rank).candidate.scale;
   CHECK(std::stod(model.training.at("margin_scale_others")) == Approx(scale.others));
   CHECK(model.training.at("status") == lore::name_of(one.result.status));
+  REQUIRE(model.rank > 1);
+  CHECK(model.guard == one.guard.points);
+  CHECK(two.guard.points == one.guard.points);
+  CHECK(std::stod(model.training.at("prior_covariance_factor")) == one.guard.factor);
+}
+
+TEST_CASE("Users with 5 comparisons beside users with 1,500: both gain") {
+  // 60 users with few, then 6 with many; three directions among them.
+  const lore::PlantedOptions options{.dimension = 12,
+                                     .rank = 3,
+                                     .margin_deviation = 4,
+                                     .seen_users = 66,
+                                     .seen_train = 1500,
+                                     .seen_test = 100,
+                                     .unseen_users = 0,
+                                     .seed = 6};
+  const lore::Preferences<> all = lore::simulate_planted(options).preferences;
+  std::vector<Index> used(66, 0);
+  const lore::Comparisons<> whole = all.seen_train(), test = all.seen_test();
+  const lore::Comparisons<> train = whole.filtered([&](Index p) {
+    const auto user = static_cast<std::size_t>(
+        all.user[static_cast<std::size_t>(whole.column[static_cast<std::size_t>(p)])]);
+    return user >= 60 || used[user]++ < 5;
+  });
+  REQUIRE(train.size() == 60 * 5 + 6 * 1500);
+  const auto fit = lore_test::default_fit(2);
+  const auto [selection, result, guard] = lore_test::run(fit, train);
+  const auto one = lore_test::fit_at(fit, train, selection.bradley_terry);
+  CHECK(selection.selected > 1);
+  const auto gain = [&](Index from, Index to) {
+    std::vector<Index> which;
+    for (Index i = from; i < to; ++i) which.push_back(i);
+    const auto part = [&](lore::RewardModel<float> model) {
+      model.weights = lore::Matrix<float>(model.weights.middleCols(from, to - from));
+      return lore_test::accuracy_of_seen(model, test.subset(which));
+    };
+    return part(result.model) - part(one);
+  };
+  CAPTURE(guard.factor);
+  CHECK(gain(0, 60) > 0.01);
+  CHECK(gain(60, 66) > 0.05);
 }
 
 TEST_CASE("The default fit takes as few people and comparisons as there are") {

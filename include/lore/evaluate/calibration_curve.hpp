@@ -15,6 +15,7 @@
 #include "lore/core/error.hpp"
 #include "lore/core/random.hpp"
 #include "lore/core/types.hpp"
+#include "lore/data/answer.hpp"
 #include "lore/data/preferences.hpp"
 #include "lore/data/shots.hpp"
 #include "lore/evaluate/few_shot_curve.hpp"
@@ -99,7 +100,8 @@ struct ProbabilityTally {
 
 /// Calibration of the probabilities predicted for new users against the number of shots: log loss, Brier
 /// score and expected calibration error, averaged over the posterior of the weights and plugged in at its
-/// mean.
+/// mean. Ties are left out, and a choice among several is as many pairs; probabilities are those of the
+/// chosen reply if one of the two is preferred.
 /// @param options  shots and trials as of `few_shot_curve`   @param bins  of the calibration error, >= 1
 /// @throws as `few_shot_curve`, `calibration`
 /// @cost   one reading of the unseen partitions, users x trials fits a point, O(K^2) a prediction
@@ -140,12 +142,14 @@ template <Real Scalar, class Store, Executor E, class Loss = BradleyTerry>
         const Vector<double> parameters = fit.parameters.template cast<double>();
         const Matrix<double> covariance = fit.covariance.template cast<double>();
         for (Index p = test.comparisons.begin(i); p < test.comparisons.end(i); ++p) {
+          const auto& answer = test.comparisons.answer;
+          if (!answer.empty() && answer[at(p)].outcome == Outcome::tie) continue;
           const MarginEstimate margin =
               model.weight_map == WeightMapKind::simplex
                   ? estimate_margin(Simplex{}, Z.col(p), parameters, covariance, temperature)
                   : estimate_margin(Signed{}, Z.col(p), parameters, covariance, temperature);
-          averaged.add(at(i), preference_probability(loss, margin));
-          plug_in.add(at(i), std::exp(-loss(margin.mean).value));
+          averaged.add(at(i), preference(loss, margin).probability);
+          plug_in.add(at(i), preference(loss, MarginEstimate{margin.mean, 0}).probability);
           number[at(i)] += 1;
         }
       });

@@ -34,11 +34,12 @@ struct GuardOptions {
   Index folds = 4;                                   ///< of users, >= 2
   std::vector<Index> shots{0, 1, 3, 5, 10, 20, 50};  ///< each >= 0
   ShotUnit shot_unit = ShotUnit::comparison;
-  Index least_users = 5;          ///< points with fewer users say nothing and are left out, >= 2
-  Index most_judged = 200;        ///< comparisons of a user that are judged in each half, >= 1
-  double smallest_factor = 1e-2;  ///< of the prior covariance of new users, in (0, 1]
-  double largest_factor = 16;     ///< >= 1
-  BootstrapOptions bootstrap{};   ///< of the confidence intervals over users
+  Index least_users = 5;             ///< points with fewer users say nothing and are left out, >= 2
+  Index most_judged = 200;           ///< comparisons of a user that are judged in each half, >= 1
+  double smallest_factor = 1e-2;     ///< of the prior covariance of new users, in (0, 1]
+  double largest_factor = 16;        ///< >= 1
+  double least_improvement = 0.005;  ///< that another prior covariance must bring, nats a comparison, >= 0
+  BootstrapOptions bootstrap{};      ///< of the confidence intervals over users
 
   /// @throws std::domain_error naming the field
   void validate() const {
@@ -49,6 +50,7 @@ struct GuardOptions {
     detail::check_positive(where, "most_judged", most_judged);
     if (!(smallest_factor > 0 && smallest_factor <= 1))
       detail::raise_value(where, "smallest_factor", smallest_factor, "above 0, at most 1");
+    detail::check_non_negative(where, "least_improvement", least_improvement);
     if (!(largest_factor >= 1)) detail::raise_value(where, "largest_factor", largest_factor, "at least 1");
     bootstrap.validate();
   }
@@ -136,13 +138,11 @@ class Guard {
                  {},
                  {}};
         const Scored base(out.judged.comparisons, one.basis, executor_);
+        const Vector<double> p = Vector<double>::Ones(1);
+        const Matrix<double> C = Matrix<double>::Zero(1, 1);
         out.base_loss = no_scores(fresh.users());
-        out.base_right = no_scores(fresh.users());
-        for (Index i = 0; i < fresh.users(); ++i)
-          judge(base, i, out.base_loss, out.base_right, [&](const Vector<double>& z) {
-            const double margin = z(0) / joint_.temperature;
-            return std::pair(margin, std::exp(-loss_(margin).value));
-          });
+        for (Index i = 0; i < fresh.users(); ++i) out.base_loss[at(i)] = loss_of(Signed{}, base, i, p, C);
+        out.base_right = right_of(base, [](Index) { return Vector<Scalar>(Vector<Scalar>::Ones(1)); });
         halves_.push_back(std::move(out));
       }
     }
@@ -203,20 +203,23 @@ class Guard {
     return out;
   }
 
-  /// Mean loss and share of right ones of a user's judged comparisons; NaN without any.
-  template <class Predict>
-  void judge(const Scored& judged, Index i, std::vector<double>& loss, std::vector<double>& right,
-             const Predict& predict) const {
-    const Index m = judged.comparisons.count(i);
-    if (m == 0) return;
-    double losses = 0, rights = 0;
-    for (Index p = judged.comparisons.begin(i); p < judged.comparisons.end(i); ++p) {
-      const auto [margin, probability] = predict(judged.Z.col(p).template cast<double>());
-      losses -= std::log(std::max(probability, 1e-300));
-      rights += margin > 0 ? 1 : 0;
-    }
-    loss[at(i)] = losses / static_cast<double>(m);
-    right[at(i)] = rights / static_cast<double>(m);
+  /// Mean loss of a user's judged comparisons; NaN without any.
+  template <class Map>
+  [[nodiscard]] double loss_of(const Map& map, const Scored& judged, Index i, const Vector<double>& p,
+                               const Matrix<double>& C) const {
+    const auto& comparisons = judged.comparisons;
+    const Matrix<double> Z =
+        judged.Z.middleCols(comparisons.begin(i), comparisons.count(i)).template cast<double>();
+    const auto [loss, weight] =
+        answers_log_loss(loss_, map, Z, comparisons.answers(i), nullptr, p, C, joint_.temperature);
+    return loss / weight;
+  }
+
+  /// Accuracy by user; NaN without comparisons that can be right.
+  template <class WeightsOf>
+  [[nodiscard]] static std::vector<double> right_of(const Scored& judged, const WeightsOf& weights_of) {
+    Figure figure = judged.accuracy_with(weights_of, "nothing to judge");
+    return figure.exists() ? std::move(figure.accuracy.by_user) : no_scores(judged.comparisons.users());
   }
 
   void add_half(const Half& half, Index shots, double factor, std::vector<double>& loss,
@@ -229,19 +232,20 @@ class Guard {
     RewardModel<Scalar> model = half.model;
     model.prior.covariance *= static_cast<Scalar>(factor);
     const auto fits = fit_users(model, given.Z, given.comparisons, executor_, loss_);
-    std::vector<double> own_loss = no_scores(pool.users()), own_right = own_loss;
+    std::vector<double> own_loss = no_scores(pool.users());
     executor_.for_each(pool.users(), [&](Index i) {
       const Vector<double> p = fits[at(i)].parameters.template cast<double>();
       const Matrix<double> C = fits[at(i)].covariance.template cast<double>();
-      judge(half.judged, i, own_loss, own_right, [&](const Vector<double>& z) {
-        const MarginEstimate margin = model.weight_map == WeightMapKind::simplex
-                                          ? estimate_margin(Simplex{}, z, p, C, joint_.temperature)
-                                          : estimate_margin(Signed{}, z, p, C, joint_.temperature);
-        return std::pair(margin.mean, preference_probability(loss_, margin));
-      });
+      own_loss[at(i)] = model.weight_map == WeightMapKind::simplex ? loss_of(Simplex{}, half.judged, i, p, C)
+                                                                   : loss_of(Signed{}, half.judged, i, p, C);
     });
+    const auto weights_at = [&](Index i) -> Vector<Scalar> { return fits[at(i)].weights; };
+    const Vector<Scalar> unused;
+    const std::vector<double> own_right =
+        right_of(half.judged, weights_by_id(half.judged.comparisons.user, weights_at, unused));
     for (Index i = 0; i < pool.users(); ++i) {
-      if (std::isnan(own_loss[at(i)]) || number_shots(pool, i, options_.shot_unit, units) < shots) continue;
+      if (std::isnan(own_loss[at(i)]) || std::isnan(own_right[at(i)])) continue;
+      if (number_shots(pool, i, options_.shot_unit, units) < shots) continue;
       const std::size_t whole = at(half.user[at(i)]);
       loss[whole] += own_loss[at(i)];
       loss_gain[whole] += half.base_loss[at(i)] - own_loss[at(i)];
@@ -264,9 +268,10 @@ class Guard {
 /// Holds out folds of seen users, fits the basis to the others, treats the held-out users as new, and says
 /// per number of shots what they gain over Bradley-Terry that was fitted to the same others. Nothing that is
 /// judged, its group, or without groups its items, is among the shots. The covariance of new users' prior is
-/// multiplied by the factor that judges best, if it does by more than two standard errors of the paired
-/// difference by user; where new users are then still surely worse off than under Bradley-Terry after some
-/// shots, by the largest smaller factor, if any, at which they are not. Surely: by a confidence interval.
+/// multiplied by the factor that judges best, if that is better by more than one standard error of the paired
+/// difference by user and by more than `least_improvement`; where new users are then still surely worse off
+/// than under Bradley-Terry after some shots, by the largest smaller factor, if any, at which they are not.
+/// Surely: by a confidence interval.
 /// @param stop  bool(), called before each fold; true gives an empty report
 /// @throws as `JointFit`, std::domain_error on options out of range
 /// @cost   folds cold fits of each candidate, then a few new users' fits a user, number of shots and factor
@@ -295,7 +300,7 @@ template <class Store, class Loss, class E, Real Scalar = float, class Stop>
     if (moved.factor != 1) break;
   }
   const UserScores better = paired_difference(plain, best);
-  if (better.mean > 2 * better.standard_error) report = std::move(moved);
+  if (better.mean > std::max(better.standard_error, options.least_improvement)) report = std::move(moved);
   GuardReport narrower = report;
   while (detail::loses_by_shots(narrower.points) && narrower.factor * 0.5 >= options.smallest_factor) {
     narrower.factor *= 0.5;
