@@ -71,6 +71,7 @@
 #include "lore/select/selection.hpp"
 #include "lore/solve/adam.hpp"
 #include "lore/solve/check_gradient.hpp"
+#include "lore/solve/dense.hpp"
 #include "lore/solve/lbfgs.hpp"
 #include "lore/solve/newton.hpp"
 #include "lore/solve/problem.hpp"

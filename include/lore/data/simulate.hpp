@@ -90,7 +90,8 @@ struct PlantedTruth {
   Matrix<double> directions;  ///< d x K
 };
 
-[[nodiscard]] inline PlantedTruth planted_truth(const PlantedOptions& options) {
+template <class Lazy = void>
+[[nodiscard]] PlantedTruth planted_truth(const PlantedOptions& options) {
   const Index d = options.dimension;
   PlantedTruth truth{Vector<double>(d), Matrix<double>(d, options.rank)};
   for (Index j = 0; j < d; ++j) truth.deviation(j) = std::pow(static_cast<double>(j + 1), -options.decay);
@@ -201,7 +202,8 @@ struct ScoreScale {
 /// score
 ///         that is not finite, or a reward model that gives all items the same score
 /// @cost O(R * items)
-[[nodiscard]] inline ScoreScale score_scale(const ConstMatrixRef<double>& scores,
+template <class Lazy = void>
+[[nodiscard]] ScoreScale score_scale(const ConstMatrixRef<double>& scores,
                                             std::span<const Index> items) {
   constexpr const char* where = "score_scale";
   if (items.size() < 2) detail::raise_shape(where, "items", items.size(), "at least 2");
@@ -284,7 +286,8 @@ struct MixturePopulation {
 /// @throws std::invalid_argument on shapes that do not agree or fewer training prompts than asked for;
 ///         std::domain_error on values out of range or a user left without comparisons
 /// @cost O(R * items of the test prompts) a user; about 33 bytes a comparison
-[[nodiscard]] inline MixturePopulation simulate_mixtures(const ScoredResponses& responses,
+template <class Lazy = void>
+[[nodiscard]] MixturePopulation simulate_mixtures(const ScoredResponses& responses,
                                                          FeatureMatrix embeddings,
                                                          const MixtureOptions& options = {}) {
   constexpr const char* where = "simulate_mixtures";

@@ -80,7 +80,8 @@ struct MarginSpace {
   return a > 0 && b > 0 ? product / std::sqrt(a * b) : std::numeric_limits<double>::quiet_NaN();
 }
 
-[[nodiscard]] inline Agreement agreement_of(const MarginSpace& a, const MarginSpace& b) {
+template <class Lazy = void>
+[[nodiscard]] Agreement agreement_of(const MarginSpace& a, const MarginSpace& b) {
   Agreement out;
   const Matrix<double> cross = a.Z * b.Z.transpose(), aa = a.Z * a.Z.transpose(), bb = b.Z * b.Z.transpose();
   out.common = cosine(a.mean.dot(cross * b.mean), a.mean.dot(aa * a.mean), b.mean.dot(bb * b.mean));

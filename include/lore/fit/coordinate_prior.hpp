@@ -6,11 +6,10 @@
 #include <cmath>
 #include <utility>
 
-#include <Eigen/Cholesky>
-
 #include "lore/core/types.hpp"
 #include "lore/model/prior.hpp"
 #include "lore/model/weight_map.hpp"
+#include "lore/solve/dense.hpp"
 
 namespace lore::detail {
 
@@ -62,14 +61,12 @@ struct CoordinatePrior {
     precision = Matrix<double>::Identity(D, D);
     log_determinant = 0;
     if (D == 0) return;
-    Eigen::LLT<Matrix<double>> factor(covariance);
-    for (double lift = 1e-8 * std::max(covariance.diagonal().maxCoeff(), 1e-8);
-         factor.info() != Eigen::Success; lift *= 10) {
+    double lift = 1e-8 * std::max(covariance.diagonal().maxCoeff(), 1e-8);
+    for (Matrix<double> factor = covariance;
+         std::isnan(log_determinant = -invert_positive(factor, precision)); lift *= 10) {
       covariance.diagonal().array() += lift;
-      factor.compute(covariance);
+      factor = covariance;
     }
-    factor.solveInPlace(precision);
-    log_determinant = -2 * factor.matrixLLT().diagonal().array().log().sum();
   }
 };
 

@@ -8,10 +8,9 @@
 #include <utility>
 #include <vector>
 
-#include <Eigen/Eigenvalues>
-
 #include "lore/core/error.hpp"
 #include "lore/core/types.hpp"
+#include "lore/solve/dense.hpp"
 
 namespace lore {
 
@@ -28,7 +27,8 @@ struct RotatedBasis {
 namespace detail {
 
 /// Descending by variance; each column's largest entry in size is positive.
-inline void order_and_sign(RotatedBasis& rotated, const Matrix<double>& scores) {
+template <class Lazy = void>
+void order_and_sign(RotatedBasis& rotated, const Matrix<double>& scores) {
   const Index r = rotated.directions.cols();
   std::vector<Index> order(static_cast<std::size_t>(r));
   std::iota(order.begin(), order.end(), Index{0});
@@ -61,9 +61,9 @@ inline void order_and_sign(RotatedBasis& rotated, const Matrix<double>& scores) 
 /// @param V  d x K   @param W  K x users   @param Z  K x n, n >= 1
 /// @throws std::invalid_argument on a shape mismatch; std::domain_error on a value that is not finite
 /// @cost  O(d K^2 + (users + n) K^2 + K^3)   @ref Jolliffe 2002
-[[nodiscard]] inline RotatedBasis principal_axes(const ConstMatrixRef<double>& V,
-                                                 const ConstMatrixRef<double>& W,
-                                                 const ConstMatrixRef<double>& Z) {
+template <class Lazy = void>
+[[nodiscard]] RotatedBasis principal_axes(const ConstMatrixRef<double>& V, const ConstMatrixRef<double>& W,
+                                          const ConstMatrixRef<double>& Z) {
   const Index K = V.cols();
   detail::check_size("principal_axes", "rows of W", W.rows(), K);
   detail::check_size("principal_axes", "rows of Z", Z.rows(), K);
@@ -77,27 +77,25 @@ inline void order_and_sign(RotatedBasis& rotated, const Matrix<double>& scores) 
   const Matrix<double> S = Z * Z.transpose() / static_cast<double>(Z.cols());
   const Matrix<double> C = centred * centred.transpose() / static_cast<double>(W.cols());
   // C = R R'; the eigenvectors Q of R'SR give directions V R Q and weights Q'R^+ w.
-  const Eigen::SelfAdjointEigenSolver<Matrix<double>> weights(C);
-  const double floor = 1e-12 * std::max(weights.eigenvalues()(K - 1), 0.0);
-  Index used = 0;
-  for (Index k = 0; k < K; ++k) used += weights.eigenvalues()(k) > floor ? 1 : 0;
+  const detail::PositiveEigen weights = detail::eigen_of_positive(C);
+  const auto above = [](const Vector<double>& values) {
+    return (values.array() > 1e-12 * values(0)).count();
+  };
+  const Index used = above(weights.values);
   RotatedBasis out;
   out.mean = V * mean;
-  const Vector<double> root = weights.eigenvalues().tail(used).cwiseSqrt();
-  const Matrix<double> R = weights.eigenvectors().rightCols(used) * root.asDiagonal();
+  const Vector<double> root = weights.values.head(used).cwiseSqrt();
+  const Matrix<double> R = weights.vectors.leftCols(used) * root.asDiagonal();
   const Matrix<double> inverse =
-      root.cwiseInverse().asDiagonal() * weights.eigenvectors().rightCols(used).transpose();
+      root.cwiseInverse().asDiagonal() * weights.vectors.leftCols(used).transpose();
   if (used == 0) {
     out.directions.resize(V.rows(), 0);
     out.rotation.resize(K, 0);
     out.weights.resize(0, W.cols());
     return out;
   }
-  const Eigen::SelfAdjointEigenSolver<Matrix<double>> margins(Matrix<double>(R.transpose() * S * R));
-  const double least = 1e-12 * std::max(margins.eigenvalues()(used - 1), 0.0);
-  Index kept = 0;
-  for (Index k = 0; k < used; ++k) kept += margins.eigenvalues()(k) > least ? 1 : 0;
-  const Matrix<double> Q = margins.eigenvectors().rightCols(kept);
+  const detail::PositiveEigen margins = detail::eigen_of_positive(R.transpose() * S * R);
+  const Matrix<double> Q = margins.vectors.leftCols(above(margins.values));
   out.rotation = R * Q;
   out.directions = V * out.rotation;
   out.weights = Q.transpose() * inverse * centred;
@@ -109,7 +107,8 @@ inline void order_and_sign(RotatedBasis& rotated, const Matrix<double>& scores) 
 /// weights). Directions and weights turn together, so rewards stay as they are.
 /// @param axes  from `principal_axes`   @param scores  r x n, directions' scores of the comparisons
 /// @throws std::invalid_argument on a shape mismatch   @cost O(sweeps r^2 users)   @ref Kaiser 1958
-[[nodiscard]] inline RotatedBasis varimax(RotatedBasis axes, const ConstMatrixRef<double>& scores) {
+template <class Lazy = void>
+[[nodiscard]] RotatedBasis varimax(RotatedBasis axes, const ConstMatrixRef<double>& scores) {
   const Index r = axes.directions.cols();
   Matrix<double> turn = Matrix<double>::Identity(r, r);
   detail::check_size("varimax", "rows of scores", scores.rows(), r);

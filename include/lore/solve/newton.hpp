@@ -8,6 +8,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "lore/solve/dense.hpp"
 #include "lore/solve/problem.hpp"
 
 namespace lore {
@@ -64,80 +65,6 @@ struct [[nodiscard]] NewtonMinimum {
 };
 
 namespace detail {
-
-/// Overwrites the lower triangle of A with L, A = L L'. @return false, A then being spoilt, unless every
-/// pivot is positive beyond rounding
-template <class M>
-[[nodiscard]] bool cholesky_in_place(M& A) noexcept {
-  using Scalar = typename M::Scalar;
-  const Index n = A.rows();
-  const Scalar rounding = static_cast<Scalar>(n) * std::numeric_limits<Scalar>::epsilon();
-  for (Index j = 0; j < n; ++j) {
-    const Scalar before = A(j, j);
-    Scalar pivot = before;
-    for (Index k = 0; k < j; ++k) pivot -= A(j, k) * A(j, k);
-    if (!(pivot > rounding * before)) return false;
-    const Scalar root = std::sqrt(pivot);
-    A(j, j) = root;
-    for (Index i = j + 1; i < n; ++i) {
-      Scalar sum = A(i, j);
-      for (Index k = 0; k < j; ++k) sum -= A(i, k) * A(j, k);
-      A(i, j) = sum / root;
-    }
-  }
-  return true;
-}
-
-/// x = (L L')^-1 x for the factor that `cholesky_in_place` left.
-template <class M, Point P>
-void cholesky_solve(const M& L, P& x) noexcept {
-  const Index n = L.rows();
-  for (Index i = 0; i < n; ++i) {
-    for (Index k = 0; k < i; ++k) x[i] -= L(i, k) * x[k];
-    x[i] /= L(i, i);
-  }
-  for (Index i = n; i-- > 0;) {
-    for (Index k = i + 1; k < n; ++k) x[i] -= L(k, i) * x[k];
-    x[i] /= L(i, i);
-  }
-}
-
-/// Eigenvalues of the symmetric A on its diagonal, eigenvectors in the columns of Q, by cyclic Jacobi
-/// rotations: short, accurate and free of allocation, for the sizes met here. @ref Golub & Van Loan 2013,
-/// section 8.5
-template <class M>
-void jacobi_eigen(M& A, M& Q) noexcept {
-  using Scalar = typename M::Scalar;
-  const Index n = A.rows();
-  Q.setIdentity();
-  const Scalar small = std::numeric_limits<Scalar>::epsilon() * A.cwiseAbs().maxCoeff();
-  for (int sweep = 0; sweep < 60; ++sweep) {
-    bool rotated = false;
-    for (Index p = 0; p < n; ++p)
-      for (Index q = p + 1; q < n; ++q) {
-        if (!(std::abs(A(p, q)) > Scalar(0.1) * small)) continue;
-        rotated = true;
-        const Scalar theta = (A(q, q) - A(p, p)) / (Scalar(2) * A(p, q));
-        const Scalar t = std::copysign(Scalar(1), theta) / (std::abs(theta) + std::hypot(theta, Scalar(1)));
-        const Scalar c = Scalar(1) / std::hypot(t, Scalar(1)), s = t * c;
-        for (Index k = 0; k < n; ++k) {
-          const Scalar left = A(k, p), right = A(k, q);
-          A(k, p) = c * left - s * right;
-          A(k, q) = s * left + c * right;
-        }
-        for (Index k = 0; k < n; ++k) {
-          const Scalar up = A(p, k), down = A(q, k);
-          A(p, k) = c * up - s * down;
-          A(q, k) = s * up + c * down;
-          const Scalar left = Q(k, p), right = Q(k, q);
-          Q(k, p) = c * left - s * right;
-          Q(k, q) = s * left + c * right;
-        }
-        A(p, q) = A(q, p) = Scalar(0);
-      }
-    if (!rotated) return;
-  }
-}
 
 /// A step against the gradient through the quadratic model of f, and what that model says.
 template <Point P>

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: MIT
+// Copyright (c) 2026 The lore authors
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include <Eigen/SVD>
+
+#include "lore/core/types.hpp"
+
+/// Small dense algebra that fits need. What works in double is a template only so that a program compiles it
+/// once, and only if it calls it.
+namespace lore::detail {
+
+/// Overwrites the lower triangle of A with L, A = L L'. @return false, A then being spoilt, unless every
+/// pivot is positive beyond rounding
+template <class M>
+[[nodiscard]] bool cholesky_in_place(M& A) noexcept {
+  using Scalar = typename M::Scalar;
+  const Index n = A.rows();
+  const Scalar rounding = static_cast<Scalar>(n) * std::numeric_limits<Scalar>::epsilon();
+  for (Index j = 0; j < n; ++j) {
+    const Scalar before = A(j, j);
+    Scalar pivot = before;
+    for (Index k = 0; k < j; ++k) pivot -= A(j, k) * A(j, k);
+    if (!(pivot > rounding * before)) return false;
+    const Scalar root = std::sqrt(pivot);
+    A(j, j) = root;
+    for (Index i = j + 1; i < n; ++i) {
+      Scalar sum = A(i, j);
+      for (Index k = 0; k < j; ++k) sum -= A(i, k) * A(j, k);
+      A(i, j) = sum / root;
+    }
+  }
+  return true;
+}
+
+/// x = (L L')^-1 x for the factor that `cholesky_in_place` left.
+template <class M, class P>
+void cholesky_solve(const M& L, P& x) noexcept {
+  const Index n = L.rows();
+  for (Index i = 0; i < n; ++i) {
+    for (Index k = 0; k < i; ++k) x[i] -= L(i, k) * x[k];
+    x[i] /= L(i, i);
+  }
+  for (Index i = n; i-- > 0;) {
+    for (Index k = i + 1; k < n; ++k) x[i] -= L(k, i) * x[k];
+    x[i] /= L(i, i);
+  }
+}
+
+/// C = A^-1 for a symmetric positive definite A, which is spoilt.
+/// @return log det A; NaN, C being left alone, unless A is positive definite   @cost n^3 / 2
+template <class Lazy = void>
+[[gnu::noinline]] double invert_positive(Matrix<double>& A, Matrix<double>& C) {
+  const Index n = A.rows();
+  if (!cholesky_in_place(A)) return std::numeric_limits<double>::quiet_NaN();
+  double log_determinant = 0, product = 1;
+  for (Index j = 0; j < n; ++j) {  // L^-1 below the diagonal of A, one over the diagonal on it
+    product *= A(j, j);
+    if (j % 8 == 7 || j + 1 == n) {
+      log_determinant += 2 * std::log(product);
+      product = 1;
+    }
+    A(j, j) = 1 / A(j, j);
+    for (Index i = j + 1; i < n; ++i) {
+      double sum = 0;
+      for (Index k = j; k < i; ++k) sum -= A(i, k) * A(k, j);
+      A(i, j) = sum / A(i, i);
+    }
+  }
+  C.resize(n, n);
+  for (Index a = 0; a < n; ++a)
+    for (Index b = a; b < n; ++b) {
+      double sum = 0;
+      for (Index k = b; k < n; ++k) sum += A(k, a) * A(k, b);
+      C(a, b) = C(b, a) = sum;
+    }
+  return log_determinant;
+}
+
+/// Eigenvalues of the symmetric A on its diagonal, eigenvectors in the columns of Q, by cyclic Jacobi
+/// rotations: short, accurate and free of allocation, for the sizes met here. @ref Golub & Van Loan 2013,
+/// section 8.5
+template <class M>
+void jacobi_eigen(M& A, M& Q) noexcept {
+  using Scalar = typename M::Scalar;
+  const Index n = A.rows();
+  Q.setIdentity();
+  const Scalar small = std::numeric_limits<Scalar>::epsilon() * A.cwiseAbs().maxCoeff();
+  for (int sweep = 0; sweep < 60; ++sweep) {
+    bool rotated = false;
+    for (Index p = 0; p < n; ++p)
+      for (Index q = p + 1; q < n; ++q) {
+        if (!(std::abs(A(p, q)) > Scalar(0.1) * small)) continue;
+        rotated = true;
+        const Scalar theta = (A(q, q) - A(p, p)) / (Scalar(2) * A(p, q));
+        const Scalar t = std::copysign(Scalar(1), theta) / (std::abs(theta) + std::hypot(theta, Scalar(1)));
+        const Scalar c = Scalar(1) / std::hypot(t, Scalar(1)), s = t * c;
+        for (Index k = 0; k < n; ++k) {
+          const Scalar left = A(k, p), right = A(k, q);
+          A(k, p) = c * left - s * right;
+          A(k, q) = s * left + c * right;
+        }
+        for (Index k = 0; k < n; ++k) {
+          const Scalar up = A(p, k), down = A(q, k);
+          A(p, k) = c * up - s * down;
+          A(q, k) = s * up + c * down;
+          const Scalar left = Q(k, p), right = Q(k, q);
+          Q(k, p) = c * left - s * right;
+          Q(k, q) = s * left + c * right;
+        }
+        A(p, q) = A(q, p) = Scalar(0);
+      }
+    if (!rotated) return;
+  }
+}
+
+/// Eigenpairs of a symmetric positive semidefinite matrix.
+struct PositiveEigen {
+  Vector<double> values;   ///< descending, >= 0
+  Matrix<double> vectors;  ///< orthonormal columns in the same order
+};
+
+/// @param A  n x n, symmetric, no eigenvalue below 0 beyond rounding
+/// @cost O(n^3); Jacobi rotations, which compile in a fraction of the time of a tridiagonal solver
+template <class Lazy = void>
+[[nodiscard, gnu::noinline]] PositiveEigen eigen_of_positive(const Matrix<double>& A) {
+  const Eigen::JacobiSVD<Matrix<double>, Eigen::NoQRPreconditioner> svd(A, Eigen::ComputeFullU);
+  return {svd.singularValues(), svd.matrixU()};
+}
+
+}  // namespace lore::detail
