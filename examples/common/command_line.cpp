@@ -154,6 +154,10 @@ void add_train_options(CLI::App& app, TrainOptions& options, std::string_view da
   app.add_option("--model", options.model, "Model file of the selected rank");
   app.add_option("--csv", options.csv, "Table as CSV");
   app.add_option("--plot", options.plot, "Accuracy against rank as SVG");
+  app.add_option(
+      "--directions", options.directions,
+      "What users of the selected rank disagree about: axes with the comparisons and users that show "
+      "them, JSON or .csv");
 }
 
 void add_few_shot_options(CLI::App& app, FewShotOptions& options, std::string_view dataset) {

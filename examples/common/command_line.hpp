@@ -62,6 +62,7 @@ struct TrainOptions {
   std::filesystem::path model;
   std::filesystem::path csv;
   std::filesystem::path plot;
+  std::filesystem::path directions;
 };
 
 /// Options of `vary_fewshot`.
@@ -71,7 +72,7 @@ struct FewShotOptions {
   std::optional<lore::Index> rank;  ///< a rank to fit here
   std::string protocol = "default";
   std::optional<lore::Index> iterations;  ///< of a basis fitted here; absent: the protocol's own
-  std::vector<lore::Index> shots;  ///< ascending, each once; empty: the data set's own
+  std::vector<lore::Index> shots;         ///< ascending, each once; empty: the data set's own
   std::optional<lore::Index> trials;
   bool first = false;  ///< each user's first s comparisons in file order: one trial
   std::uint64_t seed = 0;

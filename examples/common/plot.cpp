@@ -21,6 +21,16 @@ constexpr const char* grey = "#666666";
 
 constexpr double left = 70, right = 612, top = 66, bottom = 408;
 constexpr double legend_x = 634;
+constexpr double strip = 92;  ///< for marks, at the right of the chart
+
+/// Names in the order of their first appearance.
+template <class Items>
+std::vector<std::string> names_of(const Items& items) {
+  std::vector<std::string> names;
+  for (const auto& item : items)
+    if (std::find(names.begin(), names.end(), item.name) == names.end()) names.push_back(item.name);
+  return names;
+}
 
 const char* colour_of(int place) {
   return place < 0 ? grey : palette[static_cast<std::size_t>(place) % palette.size()];
@@ -115,6 +125,23 @@ class Svg {
              "\"/>\n";
   }
 
+  void area(const std::vector<std::pair<double, double>>& outline, const char* colour) {
+    text_ += "<polygon fill=\"" + std::string(colour) + "\" fill-opacity=\"0.16\" stroke=\"none\" points=\"";
+    for (const auto& [x, y] : outline) text_ += number(x) + "," + number(y) + " ";
+    text_.back() = '"';
+    text_ += "/>\n";
+  }
+
+  /// An outline of corners (x, y) in units of 5 around a point, closed and white inside.
+  void shape(double x, double y, std::size_t kind, const char* colour) {
+    static constexpr std::array<std::string_view, 4> outlines{
+        "M-1,-1 L1,1 M-1,1 L1,-1", "M0,-1.3 L1.3,0 L0,1.3 L-1.3,0 Z", "M0,-1.2 L1.2,1 L-1.2,1 Z",
+        "M-1,-1 L1,-1 L1,1 L-1,1 Z"};
+    text_ += "<path transform=\"translate(" + number(x) + " " + number(y) + ") scale(4.2)\" d=\"" +
+             std::string(outlines[kind % outlines.size()]) + "\" fill=\"white\" stroke=\"" + colour +
+             "\" stroke-width=\"0.42\"/>\n";
+  }
+
   void words(double x, double y, std::string_view text, double size, const char* anchor, const char* colour,
              const char* more = "") {
     text_ += "<text x=\"" + number(x) + "\" y=\"" + number(y) + "\" font-size=\"" + number(size) +
@@ -130,7 +157,7 @@ class Svg {
 
 /// Where values lie on the page.
 struct Frame {
-  double x_low = 0, x_high = 1, y_low = 0, y_high = 1;
+  double x_low = 0, x_high = 1, y_low = 0, y_high = 1, end = right;
   std::vector<double> categories;
   Axis axis = Axis::linear;
 
@@ -142,7 +169,7 @@ struct Frame {
   }
   [[nodiscard]] double x(double value) const {
     constexpr double margin = 26;  // so that the first and last markers do not touch the frame
-    return left + margin + (right - left - 2 * margin) * (position(value) - x_low) / (x_high - x_low);
+    return left + margin + (end - left - 2 * margin) * (position(value) - x_low) / (x_high - x_low);
   }
   [[nodiscard]] double y(double value) const {
     return bottom - (bottom - top) * (value - y_low) / (y_high - y_low);
@@ -152,6 +179,7 @@ struct Frame {
 Frame frame_of(const Chart& chart) {
   Frame frame;
   frame.axis = chart.axis;
+  if (!chart.marks.empty()) frame.end = right - strip;
   double low = std::numeric_limits<double>::infinity(), high = -low, first = low, last = high;
   const auto cover = [&](double y) {
     if (!std::isfinite(y)) return;
@@ -164,8 +192,11 @@ Frame frame_of(const Chart& chart) {
       const double error = std::isfinite(point.error) ? point.error : 0;
       cover(point.y - error);
       cover(point.y + error);
+      cover(point.low);
+      cover(point.high);
     }
   for (const ChartLine& line : chart.lines) cover(line.y);
+  for (const ChartMark& mark : chart.marks) cover(mark.y);
   std::sort(frame.categories.begin(), frame.categories.end());
   frame.categories.erase(std::unique(frame.categories.begin(), frame.categories.end()),
                          frame.categories.end());
@@ -207,7 +238,7 @@ void draw_axes(Svg& svg, const Chart& chart, const Frame& frame) {
   }
   svg.line(left, bottom, right, bottom, "#333333", 1.2);
   svg.line(left, top, left, bottom, "#333333", 1.2);
-  svg.words((left + right) / 2, bottom + 45, chart.x_label, 14, "middle", "#111111");
+  svg.words((left + frame.end) / 2, bottom + 45, chart.x_label, 14, "middle", "#111111");
   const std::string turned = " transform=\"rotate(-90 20 " + number((top + bottom) / 2) + ")\"";
   svg.words(20, (top + bottom) / 2, chart.y_label, 14, "middle", "#111111", turned.c_str());
 }
@@ -228,6 +259,14 @@ void draw_series(Svg& svg, const Chart& chart, const Frame& frame) {
       draw(chart.series[s], shift);
     }
   };
+  each([&](const ChartSeries& series, double shift) {
+    std::vector<std::pair<double, double>> outline;
+    for (const ChartPoint& point : series.points)
+      if (std::isfinite(point.low)) outline.emplace_back(frame.x(point.x) + shift, frame.y(point.low));
+    for (auto point = series.points.rbegin(); point != series.points.rend(); ++point)
+      if (std::isfinite(point->high)) outline.emplace_back(frame.x(point->x) + shift, frame.y(point->high));
+    if (outline.size() > 2) svg.area(outline, colour_of(series.colour));
+  });
   each([&](const ChartSeries& series, double shift) {
     const char* colour = colour_of(series.colour);
     std::vector<std::pair<double, double>> run;
@@ -257,6 +296,29 @@ void draw_series(Svg& svg, const Chart& chart, const Frame& frame) {
   });
 }
 
+/// The strip at the right: one place for each name, neighbours of one name a little apart.
+void draw_marks(Svg& svg, const Chart& chart, const Frame& frame) {
+  if (chart.marks.empty()) return;
+  const std::vector<std::string> names = names_of(chart.marks);
+  svg.line(frame.end, top, frame.end, bottom, "#bbbbbb", 1);
+  svg.words((frame.end + right) / 2, bottom + 21, chart.marks_label, 13, "middle", "#333333");
+  std::vector<int> colours;
+  for (const ChartMark& mark : chart.marks)
+    if (std::find(colours.begin(), colours.end(), mark.colour) == colours.end())
+      colours.push_back(mark.colour);
+  const double step = (right - frame.end) / static_cast<double>(names.size());
+  for (const ChartMark& mark : chart.marks) {
+    if (!std::isfinite(mark.y)) continue;
+    const auto kind =
+        static_cast<std::size_t>(std::find(names.begin(), names.end(), mark.name) - names.begin());
+    const auto place =
+        static_cast<double>(std::find(colours.begin(), colours.end(), mark.colour) - colours.begin());
+    const double shift = 10 * (place - static_cast<double>(colours.size() - 1) / 2);
+    svg.shape(frame.end + step * (static_cast<double>(kind) + 0.5) + shift, frame.y(mark.y), kind,
+              colour_of(mark.colour));
+  }
+}
+
 void draw_legend(Svg& svg, const Chart& chart) {
   double y = top + 10;
   const auto entry = [&](const std::string& name, auto&& draw) {
@@ -270,10 +332,12 @@ void draw_legend(Svg& svg, const Chart& chart) {
       svg.line(legend_x, at, legend_x + 28, at, colour, series.secondary ? 1.2 : 2.2);
       svg.marker(legend_x + 14, at, colour, series.secondary);
     });
-  std::vector<std::string> known;
-  for (const ChartLine& line : chart.lines) {
-    if (std::find(known.begin(), known.end(), line.name) != known.end()) continue;
-    known.push_back(line.name);
+  const std::vector<std::string> marked = names_of(chart.marks);
+  for (std::size_t kind = 0; kind < marked.size(); ++kind)
+    entry(marked[kind], [&](double at) { svg.shape(legend_x + 14, at, kind, grey); });
+  for (const std::string& name : names_of(chart.lines)) {
+    const ChartLine& line = *std::find_if(chart.lines.begin(), chart.lines.end(),
+                                          [&](const ChartLine& one) { return one.name == name; });
     const auto shared = std::count_if(chart.lines.begin(), chart.lines.end(),
                                       [&](const ChartLine& other) { return other.name == line.name; });
     entry(line.name, [&](double at) {
@@ -285,6 +349,12 @@ void draw_legend(Svg& svg, const Chart& chart) {
     return std::any_of(series.points.begin(), series.points.end(),
                        [](const ChartPoint& point) { return point.error > 0; });
   });
+  for (std::size_t from = 0; from < chart.band_note.size(); y += 16) {
+    const std::size_t to = std::min(chart.band_note.find('\n', from), chart.band_note.size());
+    svg.words(legend_x, y + 8, std::string_view(chart.band_note).substr(from, to - from), 11.5, "start",
+              grey);
+    from = to + 1;
+  }
   if (bars)
     svg.words(legend_x, y + 8,
               chart.error_sizes == 1 ? "bars: one standard error"
@@ -331,6 +401,7 @@ std::string svg_text(const Chart& chart) {
   draw_axes(svg, chart, frame);
   draw_lines(svg, chart, frame);
   draw_series(svg, chart, frame);
+  draw_marks(svg, chart, frame);
   draw_legend(svg, chart);
   return std::move(svg).finish();
 }
@@ -373,6 +444,18 @@ Chart chart_of(const Results& results) {
           chart.lines.push_back({rank == 1 ? "Bradley-Terry" : "reference",
                                  100 * *(result.*row.figure).accuracy, row.colour, rank == 0});
     }
+  if (results.formatting)
+    chart.lines.push_back({"formatting alone", 100 * results.formatting->together.accuracy, -1, true});
+  if (!results.findings) return chart;
+  chart.marks_label = "controls";
+  const auto add = [&](const std::optional<lore::Controls>& controls, int colour) {
+    if (!controls) return;
+    for (const lore::Control& control : controls->others)
+      if (control.name != "reference" && control.name != "Bradley-Terry")
+        chart.marks.push_back({control.name, 100 * control.accuracy.mean, colour});
+  };
+  add(results.findings->seen_test, 0);
+  add(results.findings->unseen_test, 1);
   return chart;
 }
 
@@ -384,8 +467,16 @@ Chart chart_of(const FewShotCurve& curve) {
   chart.x_label = groups ? "shots (groups of comparisons)" : "shots (comparisons)";
   chart.y_label = "accuracy on unseen users (%)";
   ChartSeries series{"rank " + std::to_string(curve.rank), {}, 0, false};
-  for (const CurvePoint& point : curve.points)
+  for (const CurvePoint& point : curve.points) {
     series.points.push_back(point_of(static_cast<double>(point.shots), point.unseen_test));
+    if (!point.gain || !curve.bradley_terry || !std::isfinite(point.gain->interval.lower)) continue;
+    // The band says how sure the distance to Bradley-Terry is; how people differ is in the table.
+    ChartPoint& last = series.points.back();
+    last.low = 100 * (*curve.bradley_terry->accuracy + point.gain->interval.lower);
+    last.high = 100 * (*curve.bradley_terry->accuracy + point.gain->interval.upper);
+    last.error = 0;
+    chart.band_note = "band: 95 % interval of the\ngain over Bradley-Terry";
+  }
   std::sort(series.points.begin(), series.points.end(),
             [](const ChartPoint& a, const ChartPoint& b) { return a.x < b.x; });
   if (series.points.size() > 1) {

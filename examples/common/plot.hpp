@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,8 @@ struct ChartPoint {
   double x = 0;
   double y = 0;
   double error = 0;  ///< 0 or NaN: no error bar
+  /// Of the band around the line; NaN: none here.
+  double low = std::numeric_limits<double>::quiet_NaN(), high = low;
 };
 
 /// Points joined by a line.
@@ -37,7 +40,14 @@ struct ChartLine {
   bool dotted = false;  ///< else dashed
 };
 
-/// A line chart with error bars.
+/// Something else to hold the values against, in a strip beside the chart. Marks of one name share a place.
+struct ChartMark {
+  std::string name;
+  double y = 0;
+  int colour = 0;  ///< place in the palette
+};
+
+/// A line chart with error bars, bands and marks.
 struct Chart {
   std::string title;
   std::string subtitle;
@@ -48,7 +58,10 @@ struct Chart {
   std::vector<std::string> tick_labels;  ///< empty, or one a tick
   std::vector<ChartSeries> series;
   std::vector<ChartLine> lines;
-  double error_sizes = 1;  ///< how many standard errors a bar shows to each side, for the note below
+  std::vector<ChartMark> marks;  ///< a value that is not finite is left out
+  std::string marks_label;       ///< below their strip
+  std::string band_note;         ///< what bands are, one line of the legend each line
+  double error_sizes = 1;        ///< how many standard errors a bar shows to each side, for the note below
 };
 
 /// A complete SVG 1.1 document of 800 x 480 on white, in fonts that every viewer replaces by its own.
@@ -58,9 +71,11 @@ struct Chart {
 /// `wanted` of them.
 [[nodiscard]] std::vector<double> nice_ticks(double low, double high, int wanted);
 
-/// Accuracy against rank: four series for ranks 1 and above, Bradley-Terry and the reference as lines.
+/// Accuracy against rank: four series for ranks 1 and above, Bradley-Terry, the reference and formatting
+/// alone as lines, other controls of the selected rank as marks.
 [[nodiscard]] Chart chart_of(const Results& results);
-/// Accuracy on unseen users' test comparisons against shots, Bradley-Terry and the reference as lines.
+/// Accuracy on unseen users' test comparisons against shots with the interval of the gain over Bradley-Terry,
+/// which is a line, as is the reference.
 [[nodiscard]] Chart chart_of(const FewShotCurve& curve);
 
 /// Writes the chart as SVG. @throws lore::io_error when it cannot be written

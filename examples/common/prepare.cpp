@@ -14,6 +14,7 @@
 #include "lore/io/preference_file.hpp"
 
 #include "file_encoder.hpp"
+#include "formatting_probe.hpp"
 #include "hashing_encoder.hpp"
 #include "interrupt.hpp"
 #include "server_encoder.hpp"
@@ -104,6 +105,8 @@ int embed_and_write(const RawPreferences& raw, const PrepareOptions& options, st
     throw std::runtime_error(raw.dataset +
                              ": got no comparisons that the protocol keeps, wanted at least one");
 
+  const std::optional<FormattingProbe> probe = probe_formatting(raw);
+  if (probe) print(out, *probe);
   lore::Preferences<> preferences;
   if (!options.reference_head.empty())
     preferences.reference_head = lore::read_reference_head(options.reference_head, options.tensor);
@@ -135,6 +138,7 @@ int embed_and_write(const RawPreferences& raw, const PrepareOptions& options, st
   lore::PreferenceWriteOptions write;
   write.metadata = raw.metadata;
   write.metadata["seed"] = std::to_string(options.seed);
+  if (probe) write.metadata[formatting_probe_key] = metadata_text(*probe);
   lore::write_preferences(options.out, preferences, write);
   out << "encoder " << preferences.encoder << ": d = " << preferences.dimension() << ", "
       << duration_text(seconds) << "\nwrote " << options.out.string() << '\n';

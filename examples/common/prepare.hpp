@@ -32,6 +32,8 @@ struct RawPreferences {
   std::string dataset;
   lore::ShotUnit shot_unit = lore::ShotUnit::comparison;
   std::map<std::string, std::string> metadata{};  ///< how the data were prepared
+  std::vector<signed char> chosen_first{};  ///< +1: the chosen reply came first in the original data, -1:
+                                            ///< later, 0: unknown; empty where none is known
 };
 
 /// The encoder that the options ask for. @throws std::exception when it cannot be set up

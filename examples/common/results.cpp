@@ -6,7 +6,7 @@
 #include <array>
 #include <cmath>
 #include <cstddef>
-#include <cstdio>
+#include <limits>
 #include <ostream>
 #include <string_view>
 #include <utility>
@@ -15,6 +15,7 @@
 
 #include "lore/io/atomic_file.hpp"
 
+#include "format.hpp"
 #include "progress.hpp"
 #include <sys/resource.h>
 
@@ -49,6 +50,14 @@ Json numbers(const lore::Vector<double>& values) {
   Json list = Json::array();
   for (const double value : values) list.push_back(number(value));
   return list;
+}
+
+Json json_of(const std::optional<Gain>& gain) {
+  if (!gain) return nullptr;
+  return {{"mean", number(gain->mean)},
+          {"standard_error", number(gain->standard_error)},
+          {"lower", number(gain->interval.lower)},
+          {"upper", number(gain->interval.upper)}};
 }
 
 /// null with one column: it has nothing to fall together with.
@@ -94,17 +103,8 @@ std::string text_of(const Json& json) {
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
-std::string format(const char* pattern, double value) {
-  char text[64];
-  std::snprintf(text, sizeof text, pattern, value);
-  return text;
-}
-
 std::string percent(const Figure& figure) {
-  if (!figure.accuracy) return "-";
-  std::string text = format("%.1f", 100 * *figure.accuracy);
-  if (std::isfinite(figure.standard_error)) text += " +- " + format("%.1f", 100 * figure.standard_error);
-  return text;
+  return figure.accuracy ? lore_examples::percent(*figure.accuracy, figure.standard_error) : "-";
 }
 
 std::string rank_name(Index rank) {
@@ -119,7 +119,7 @@ void print_reasons(std::ostream& out, std::vector<std::pair<std::string, std::st
   for (const auto& [what, reason] : reasons) out << "- no " << what << ": " << reason << '\n';
 }
 
-std::string csv_number(double value) { return std::isfinite(value) ? format("%.9g", value) : ""; }
+std::string csv_number(double value) { return std::isfinite(value) ? formatted("%.9g", value) : ""; }
 
 std::string csv_of(const Figure& figure) {
   if (!figure.accuracy) return ",,,,";
@@ -141,11 +141,6 @@ constexpr std::array<std::pair<const char*, Figure RankResult::*>, 4> figures{
 }  // namespace
 
 void print_collapse(std::ostream& out, const Results& results) {
-  const auto rounded = [](double value, const char* format) {
-    char text[32];
-    std::snprintf(text, sizeof text, format, value);
-    return std::string(text);
-  };
   std::vector<std::vector<std::string>> rows{{"rank", "columns", "effective rank", "mean cosine",
                                               "largest cosine", "singular values", "most users on one"}};
   for (const RankResult& result : results.ranks) {
@@ -154,11 +149,11 @@ void print_collapse(std::ostream& out, const Results& results) {
     lore::Matrix<double> apart = found.cosines;
     apart.diagonal().setConstant(-1);
     rows.push_back({rank_name(result.rank), std::to_string(result.columns_kept),
-                    rounded(found.effective_rank, "%.1f"), rounded(found.mean_cosine(), "%.2f"),
-                    rounded(apart.maxCoeff(), "%.2f"),
-                    rounded(found.singular_values(0), "%.3g") + " .. " +
-                        rounded(found.singular_values(found.singular_values.size() - 1), "%.3g"),
-                    rounded(100 * found.users.maxCoeff(), "%.0f %%")});
+                    formatted("%.1f", found.effective_rank), formatted("%.2f", found.mean_cosine()),
+                    formatted("%.2f", apart.maxCoeff()),
+                    formatted("%.3g", found.singular_values(0)) + " .. " +
+                        formatted("%.3g", found.singular_values(found.singular_values.size() - 1)),
+                    formatted("%.0f %%", 100 * found.users.maxCoeff())});
   }
   if (rows.size() == 1) return;
   out << "\nColumns of the basis\n";
@@ -197,6 +192,12 @@ std::string json_text(const Results& results) {
   json["selection_seconds"] = number(results.selection_seconds);
   json["ranks"] = Json::array();
   for (const RankResult& result : results.ranks) json["ranks"].push_back(json_of(result));
+  if (results.findings)
+    add_json(json, *results.findings);
+  else
+    json["controls"] = json["diagnosis"] = nullptr;
+  json["formatting_probe"] =
+      results.formatting ? Json::parse(metadata_text(*results.formatting)) : Json(nullptr);
   return text_of(json);
 }
 
@@ -211,6 +212,7 @@ std::string json_text(const FewShotCurve& curve) {
                               {"users_with_at_least", point.users_with_at_least},
                               {"few_shot_train", json_of(point.few_shot_train)},
                               {"unseen_test", std::move(unseen)},
+                              {"gain_over_bradley_terry", json_of(point.gain)},
                               {"seconds", number(point.seconds)}});
   }
   return text_of(json);
@@ -240,10 +242,14 @@ void write_csv(const std::filesystem::path& path, const Results& results) {
 
 void write_csv(const std::filesystem::path& path, const FewShotCurve& curve) {
   std::string text = "shots,users_with_at_least" + csv_head("few_shot_train") + csv_head("unseen_test") +
-                     ",trial_sd,seconds\n";
+                     ",gain,gain_lower,gain_upper,trial_sd,seconds\n";
+  constexpr double none = std::numeric_limits<double>::quiet_NaN();
   for (const CurvePoint& point : curve.points)
     text += std::to_string(point.shots) + "," + std::to_string(point.users_with_at_least) +
-            csv_of(point.few_shot_train) + csv_of(point.unseen_test) + "," + csv_number(point.trial_sd) +
+            csv_of(point.few_shot_train) + csv_of(point.unseen_test) + "," +
+            csv_number(point.gain ? point.gain->mean : none) + "," +
+            csv_number(point.gain ? point.gain->interval.lower : none) + "," +
+            csv_number(point.gain ? point.gain->interval.upper : none) + "," + csv_number(point.trial_sd) +
             "," + csv_number(point.seconds) + "\n";
   write_text(path, text);
 }
@@ -278,15 +284,15 @@ void print_table(std::ostream& out, const Results& results) {
   if (ties)
     for (const RankResult& result : results.ranks)
       if (result.seen_test.accuracy && result.seen_test.ties > 0)
-        out << "- rank " << result.rank << ": " << format("%.3g", 100 * result.seen_test.ties)
+        out << "- rank " << result.rank << ": " << formatted("%.3g", 100 * result.seen_test.ties)
             << " % of the seen users' test margins are exactly 0 and count as wrong\n";
   print_reasons(out, std::move(reasons));
 }
 
 void print_table(std::ostream& out, const FewShotCurve& curve) {
   const bool groups = curve.shot_unit == "group";
-  std::vector<std::vector<std::string>> rows{
-      {groups ? "shots (groups)" : "shots", "users", "few-shot train", "unseen test", "trial sd", "time"}};
+  std::vector<std::vector<std::string>> rows{{groups ? "shots (groups)" : "shots", "users", "few-shot train",
+                                              "unseen test", "over Bradley-Terry", "trial sd", "time"}};
   std::vector<std::pair<std::string, std::string>> reasons;
   const auto note = [&](const char* what, const Figure& figure) {
     if (!figure.accuracy) reasons.emplace_back(what, figure.reason);
@@ -294,8 +300,9 @@ void print_table(std::ostream& out, const FewShotCurve& curve) {
   for (const CurvePoint& point : curve.points) {
     rows.push_back({std::to_string(point.shots), std::to_string(point.users_with_at_least),
                     percent(point.few_shot_train), percent(point.unseen_test),
+                    point.gain ? gain_text(point.gain->mean, point.gain->interval) : "-",
                     std::isfinite(point.trial_sd) && point.unseen_test.accuracy
-                        ? format("%.2f", 100 * point.trial_sd)
+                        ? formatted("%.2f", 100 * point.trial_sd)
                         : "-",
                     duration_text(point.seconds)});
     note("few-shot train", point.few_shot_train);
@@ -303,7 +310,7 @@ void print_table(std::ostream& out, const FewShotCurve& curve) {
   }
   const auto line = [&](const char* name, const std::optional<Figure>& figure) {
     if (!figure) return;
-    rows.push_back({name, std::to_string(figure->users), "-", percent(*figure), "-", "-"});
+    rows.push_back({name, std::to_string(figure->users), "-", percent(*figure), "-", "-", "-"});
     note(name, *figure);
   };
   line("Bradley-Terry", curve.bradley_terry);
@@ -311,7 +318,7 @@ void print_table(std::ostream& out, const FewShotCurve& curve) {
   print_columns(out, rows);
   out << "Rank " << curve.rank
       << ". Accuracy in percent, mean +- standard error over users; users: how many have at least that many "
-         "shots.\n";
+         "shots;\nover Bradley-Terry: points, paired by user, with 95 % bootstrap intervals.\n";
   print_reasons(out, std::move(reasons));
 }
 

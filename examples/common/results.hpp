@@ -13,6 +13,10 @@
 
 #include "lore/core/types.hpp"
 #include "lore/evaluate/diagnosis.hpp"
+#include "lore/metrics/interval.hpp"
+
+#include "findings.hpp"
+#include "formatting_probe.hpp"
 
 namespace lore_examples {
 
@@ -65,6 +69,15 @@ struct Results {
   std::optional<Index> selected_rank;
   double selection_seconds = 0;
   std::vector<RankResult> ranks;
+  std::optional<Findings> findings;           ///< of the selected rank
+  std::optional<FormattingProbe> formatting;  ///< as `prepare` noted it
+};
+
+/// What a fit gains over another, paired by user.
+struct Gain {
+  double mean = 0;
+  double standard_error = 0;  ///< NaN with a single user
+  lore::Interval interval;    ///< 95 %, bootstrapped over users
 };
 
 /// One number of shots of a few-shot curve.
@@ -73,7 +86,8 @@ struct CurvePoint {
   Index users_with_at_least = 0;
   Figure few_shot_train;
   Figure unseen_test;
-  double trial_sd = 0;  ///< deviation over trials of the mean accuracy; NaN with one trial
+  std::optional<Gain> gain;  ///< of unseen_test over Bradley-Terry
+  double trial_sd = 0;       ///< deviation over trials of the mean accuracy; NaN with one trial
   double seconds = 0;
 };
 
@@ -112,6 +126,9 @@ void print_table(std::ostream& out, const FewShotCurve& curve);
 
 /// For every rank with two or more columns: how far they have fallen together and how users spread over them.
 void print_collapse(std::ostream& out, const Results& results);
+
+/// "+3.4 (+2.6 to +4.2)", in points of accuracy.
+[[nodiscard]] std::string gain_text(double mean, const lore::Interval& interval);
 
 /// A table: columns as wide as their widest cell, the first one to the left, the others to the right, a rule
 /// below the first row. @param rows  at least one, all of one length

@@ -183,14 +183,16 @@ class Responses {
     Index equal = 0;
     for (Index j = 0; j < preferences.size(); ++j) {
       const auto at = static_cast<std::size_t>(j);
-      const Index chosen = row_of_item[static_cast<std::size_t>(preferences.features->chosen(j))];
-      const Index rejected = row_of_item[static_cast<std::size_t>(preferences.features->rejected(j))];
+      const Index best = preferences.features->chosen(j), worst = preferences.features->rejected(j);
+      const Index chosen = row_of_item[static_cast<std::size_t>(best)];
+      const Index rejected = row_of_item[static_cast<std::size_t>(worst)];
       if (chosen == rejected) {
         ++equal;
         continue;
       }
       raw.chosen.push_back(chosen);
       raw.rejected.push_back(rejected);
+      raw.chosen_first.push_back(best < worst ? 1 : -1);
       raw.user.push_back(preferences.user[at]);
       raw.partition.push_back(preferences.partition[at]);
       raw.group.push_back(group_[kept[static_cast<std::size_t>(preferences.group[at])]]);

@@ -24,8 +24,9 @@
 #include "common/results.hpp"
 
 /// PRISM: `survey.jsonl`, one participant a line, and `conversations.jsonl`, one dialogue a line with
-/// conversation_id, user_id and conversation_history[{turn, role, content, if_chosen}]; role is user or
-/// model, and a turn is one utterance of the user with up to four replies. Other fields are ignored.
+/// conversation_id, user_id and conversation_history[{turn, role, content, if_chosen, within_turn_id}]; role
+/// is user or model, and a turn is one utterance of the user with up to four replies, shown in the order of
+/// within_turn_id (of the file where it is absent). Other fields are ignored.
 namespace lore_examples::prism {
 
 /// One round of a dialogue. Blank texts are none.
@@ -33,6 +34,8 @@ struct Turn {
   std::string utterance;
   std::string chosen;
   std::vector<std::string> rejected;
+  std::int64_t chosen_place = 0;               ///< where the reply was shown
+  std::vector<std::int64_t> rejected_place{};  ///< one a rejected reply
 
   /// Whether it can stand in the prompt of a later turn.
   [[nodiscard]] bool complete() const noexcept { return !utterance.empty() && !chosen.empty(); }
@@ -91,13 +94,20 @@ inline constexpr const char* keep_going_hint = " (--keep-going leaves out such p
         turn.utterance = content;
     } else if (role == "model") {
       const JsonField if_chosen = message["if_chosen"];
+      const auto within_turn = message.find("within_turn_id");
+      const std::int64_t place = within_turn && within_turn->value().is_number_integer()
+                                     ? within_turn->integer()
+                                     : static_cast<std::int64_t>(m);
       if (!if_chosen.boolean()) {
-        if (!is_blank(content)) turn.rejected.push_back(content);
+        if (is_blank(content)) continue;
+        turn.rejected.push_back(content);
+        turn.rejected_place.push_back(place);
       } else if (!has_choice.insert(at).second) {
         contradiction(if_chosen, at, "turns with two chosen replies", "a second chosen reply" + in_turn,
                       "one");
       } else if (!is_blank(content)) {
         turn.chosen = content;
+        turn.chosen_place = place;
       }
     } else {
       message["role"].fail("user or model");
@@ -230,6 +240,8 @@ class Dialogues {
       raw.group.push_back(static_cast<Index>(at.dialogue));
       raw.chosen.push_back(row(turn.chosen));
       raw.rejected.push_back(row(turn.rejected[at.rejected]));
+      const std::int64_t other = turn.rejected_place[at.rejected];
+      raw.chosen_first.push_back(turn.chosen_place < other ? 1 : turn.chosen_place > other ? -1 : 0);
     }
     return raw;
   }

@@ -114,6 +114,7 @@ class Comparisons {
     prompt_.push_back(place_of(prompts_, prompt_texts_, row.prompt));
     chosen_.push_back(place_of(replies_, reply_texts_, row.summaries[chosen]));
     rejected_.push_back(place_of(replies_, reply_texts_, row.summaries[1 - chosen]));
+    first_.push_back(row.choice == 0 ? 1 : -1);
     side_.push_back(side);
   }
 
@@ -138,6 +139,7 @@ class Comparisons {
       raw.user.push_back(split.user[k]);
       raw.partition.push_back(split.partition[k]);
       raw.group.push_back(group_[j]);
+      raw.chosen_first.push_back(first_[j]);
       raw.chosen.push_back(raw.texts.add(conversation(prompt_[j], chosen_[j])));
       raw.rejected.push_back(raw.texts.add(conversation(prompt_[j], rejected_[j])));
     }
@@ -167,6 +169,7 @@ class Comparisons {
   Places workers_, posts_, prompts_, replies_;
   std::vector<std::string> worker_names_, post_ids_, prompt_texts_, reply_texts_;
   std::vector<Index> user_, group_, prompt_, chosen_, rejected_;
+  std::vector<signed char> first_;  ///< whether the chosen summary stands first
   std::vector<lore::Side> side_;
   Index equal_ = 0;
   Index other_split_ = 0;

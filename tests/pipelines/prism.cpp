@@ -116,6 +116,20 @@ TEST_CASE("PRISM: one comparison for each chosen and rejected pair, in the dialo
   CHECK(messages(raw, raw.rejected[2]) == Conversation{hello, day, now, {"assistant", "Then."}});
   CHECK(raw.chosen[0] == raw.chosen[1]);  // the same conversation is embedded once
   CHECK(raw.texts.size() == 5);
+  CHECK(raw.chosen_first == std::vector<signed char>{0, 0, 0});  // all claim to have been shown first
+}
+
+TEST_CASE("PRISM: which reply was shown first comes from within_turn_id, else from the file") {
+  Json numbered =
+      Json::array({user(0, "Hello?"), model(0, "A", false), model(0, "B", true), model(0, "C", false)});
+  for (int m = 1; m <= 3; ++m) numbered[static_cast<std::size_t>(m)]["within_turn_id"] = 3 - m;
+  Json bare = numbered;
+  for (std::size_t m = 1; m <= 3; ++m) bare[m].erase("within_turn_id");
+  const auto first = [](const Json& history) {
+    return read({"ann"}, lines_of({row("c0", "ann", history)})).split(keep_all()).chosen_first;
+  };
+  CHECK(first(numbered) == std::vector<signed char>{1, -1});
+  CHECK(first(bare) == std::vector<signed char>{-1, 1});
 }
 
 TEST_CASE("PRISM: a reply reaches the encoder as the same bytes whether chosen or rejected") {

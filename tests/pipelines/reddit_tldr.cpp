@@ -187,6 +187,7 @@ TEST_CASE("TLDR: the protocol's split") {
     const bool bad = (post < 100 ? (post + worker) % 2 : (post - 100) % 2) == 1;
     CHECK(chosen[1].content.starts_with(bad ? "bad" : "good"));
     CHECK(rejected[1].content.starts_with(bad ? "good" : "bad"));
+    CHECK(std::abs(int(raw.chosen_first[j])) == 1);
   }
 }
 
@@ -220,6 +221,12 @@ TEST_CASE("TLDR: from comparisons to a preference file and back") {
   const RawPreferences raw = some_comparisons().split({});
   std::ostringstream out;
   REQUIRE(embed_and_write(raw, options, out) == 0);
+  CHECK(lore_test::contains(out.str(), "formatting alone predicts"));
+  const auto probe = lore_examples::read_formatting_probe(options.out);
+  REQUIRE(probe.has_value());
+  REQUIRE(probe->parts.size() == 4);
+  CHECK(probe->parts[3].name == "position");
+  CHECK(lore_test::contains(out.str(), probe->suspicious ? "warning" : "position"));
   const lore::Preferences<> read = lore::read_preferences(options.out);
   CHECK(read.dataset == "reddit_tldr");
   CHECK(read.dimension() == 64);

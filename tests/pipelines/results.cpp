@@ -2,6 +2,7 @@
 // Copyright (c) 2026 The lore authors
 #include "results.hpp"
 
+#include <cmath>
 #include <filesystem>
 #include <limits>
 #include <set>
@@ -55,6 +56,27 @@ Results some_results() {
         {{"q", 1.5}, {"starts", std::int64_t{3}}, {"weights", std::string("simplex")}, {"warm", true}}};
     results.ranks.push_back(result);
   }
+  Findings findings;
+  findings.rank = 2;
+  findings.seen_test.emplace();
+  findings.seen_test->personalised.mean = 0.69;
+  findings.seen_test->personalised.standard_error = 0.01;
+  for (const char* name : {"Bradley-Terry", "population mean", "another user", "per-user fit"}) {
+    lore::Control control{name, {}, {}, {0.01, 0.05}};
+    control.accuracy.mean = 0.66;
+    control.gain.mean = 0.03;
+    findings.seen_test->others.push_back(control);
+  }
+  findings.diagnosis.emplace();
+  findings.diagnosis->users = {{7, 20, 0.25, 1.5, true, false}, {9, 4, 0.05, 0.2, false, false}};
+  findings.diagnosis->parameters = 2;
+  findings.diagnosis->effective_parameters = 0.3;
+  findings.diagnosis->too_little = findings.diagnosis->separable = 1;
+  findings.diagnosis->collapse.effective_rank = 1.9;
+  findings.diagnosis->identifiability.parts.personal = 0.8;
+  findings.diagnosis->identifiability.fold_refits = 2;
+  results.findings = findings;
+  results.formatting = FormattingProbe{{"together", 0.6, nan}, {{"length", 0.58, 0.01}}, 500, 40, false};
   results.ranks[0].seen_train = results.ranks[0].seen_test = no_figure("no reference head");
   return results;
 }
@@ -70,6 +92,7 @@ FewShotCurve some_curve() {
     point.users_with_at_least = 100 - shots;
     point.few_shot_train = figure(0.9);
     point.unseen_test = figure(0.6 + 0.002 * static_cast<double>(shots));
+    if (shots > 1) point.gain = Gain{0.01, 0.004, {0.002, 0.018}};
     point.trial_sd = shots == 1 ? nan : 0.004;
     curve.points.push_back(point);
   }
@@ -129,7 +152,8 @@ bool well_formed(const std::string& text) {
 TEST_CASE("The results file has exactly the keys of its format") {
   const Json json = Json::parse(json_text(some_results()));
   CHECK(keys(json) == Keys{"format", "version", "complete", "dataset", "protocol", "seed", "threads",
-                           "peak_memory_bytes", "selected_rank", "selection_seconds", "ranks"});
+                           "peak_memory_bytes", "selected_rank", "selection_seconds", "ranks", "controls",
+                           "diagnosis", "formatting_probe"});
   CHECK(json["format"] == "lore.results");
   CHECK(json["version"] == 1);
   CHECK(json["complete"] == false);
@@ -164,7 +188,10 @@ TEST_CASE("The few-shot curve has exactly the keys of its format") {
                            "peak_memory_bytes", "rank", "points"});
   CHECK(json["format"] == "lore.few_shot_curve");
   const Json& point = json["points"][1];
-  CHECK(keys(point) == Keys{"shots", "users_with_at_least", "few_shot_train", "unseen_test", "seconds"});
+  CHECK(keys(point) == Keys{"shots", "users_with_at_least", "few_shot_train", "unseen_test",
+                            "gain_over_bradley_terry", "seconds"});
+  CHECK(keys(point["gain_over_bradley_terry"]) == Keys{"mean", "standard_error", "lower", "upper"});
+  CHECK(json["points"][0]["gain_over_bradley_terry"].is_null());
   CHECK(keys(point["unseen_test"]) == Keys{"accuracy", "standard_error", "users", "ties", "trial_sd"});
   CHECK(keys(point["few_shot_train"]) == Keys{"accuracy", "standard_error", "users", "ties"});
   CHECK(json["points"][0]["unseen_test"]["trial_sd"].is_null());
@@ -217,6 +244,44 @@ TEST_CASE("The tables mark the selected rank and say why a figure is missing") {
   CHECK(contains(curve.str(), "66.0 +- 1.0"));
 }
 
+TEST_CASE("Controls, what a rank rests on and formatting are shown beside the accuracies") {
+  const Results results = some_results();
+  std::ostringstream out;
+  print_controls(out, *results.findings);
+  print_diagnosis(out, *results.findings);
+  print(out, *results.formatting);
+  for (const char* part :
+       {"another user", "+3.0 (+1.0 to +5.0)", "personalised", "69.0 +- 1.0", "1 of 2 (50 %)", "two halves",
+        "personal part 0.80", "formatting alone predicts 60.0 %", "length 58.0"}) {
+    CAPTURE(part, out.str());
+    CHECK(contains(out.str(), part));
+  }
+  CHECK_FALSE(contains(out.str(), "another seed"));
+  CHECK_FALSE(contains(out.str(), "warning"));
+  FormattingProbe leak = *results.formatting;
+  leak.suspicious = true;
+  std::ostringstream warned;
+  print(warned, leak);
+  CHECK(contains(warned.str(), "warning"));
+
+  const Json json = Json::parse(json_text(results));
+  CHECK(keys(json["controls"]) == Keys{"rank", "seen_test", "unseen_test"});
+  CHECK(json["controls"]["unseen_test"].is_null());
+  const Json& control = json["controls"]["seen_test"]["others"][2];
+  CHECK(keys(control) == Keys{"name", "accuracy", "standard_error", "gain", "gain_standard_error",
+                              "gain_lower", "gain_upper"});
+  CHECK(control["name"] == "another user");
+  CHECK(keys(json["diagnosis"]) == Keys{"rank", "effective_rank", "parameters", "effective_parameters",
+                                        "users_with_too_little_data", "separable_users", "agreement",
+                                        "users"});
+  CHECK(json["diagnosis"]["agreement"]["seeds"].is_null());
+  CHECK(json["diagnosis"]["agreement"]["between_folds"]["personal"] == 0.8);
+  CHECK(json["diagnosis"]["users"][0]["separable"] == true);
+  CHECK(json["formatting_probe"]["parts"][0]["name"] == "length");
+  const Json none = Json::parse(json_text(Results{}));
+  for (const char* key : {"controls", "diagnosis", "formatting_probe"}) CHECK(none[key].is_null());
+}
+
 TEST_CASE("Plots are well-formed, whatever the names and figures are") {
   REQUIRE_FALSE(well_formed("<a><b></a></b>"));
   REQUIRE_FALSE(well_formed("<a>x & y</a>"));
@@ -250,10 +315,19 @@ TEST_CASE("Plots show Bradley-Terry and the reference as lines only where they e
   CHECK(curve.lines[0].name == "Bradley-Terry");
   CHECK(curve.lines[0].y == lore_test::Approx(66.0));
   CHECK(curve.axis == Axis::logarithmic);
+  // The band is the interval of the gain, from Bradley-Terry up.
+  CHECK(std::isnan(curve.series[0].points[0].low));
+  CHECK(curve.series[0].points[1].low == lore_test::Approx(66.2));
+  CHECK(curve.series[0].points[1].high == lore_test::Approx(67.8));
+  CHECK(contains(svg_text(curve), "<polygon"));
   const Chart ranks = chart_of(some_results());
   REQUIRE(ranks.series.size() == 4);
   CHECK(ranks.series[0].points.size() == 2);  // ranks 1 and 2; the reference is a line
-  CHECK(ranks.lines.size() == 3);             // twice Bradley-Terry, once the reference on unseen users
+  // Twice Bradley-Terry, once the reference on unseen users, and formatting alone.
+  CHECK(ranks.lines.size() == 4);
+  REQUIRE(ranks.marks.size() == 3);  // controls that are not lines
+  CHECK(ranks.marks[0].name == "population mean");
+  CHECK(ranks.marks[0].y == lore_test::Approx(66.0));
 }
 
 TEST_CASE("Ticks are round numbers inside the range") {

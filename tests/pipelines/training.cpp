@@ -194,12 +194,14 @@ TEST_CASE("train_basis writes results, table, plot and the model of the rank it 
   options.model = folder / "model.safetensors";
   options.csv = folder / "table.csv";
   options.plot = folder / "plot.svg";
+  options.directions = folder / "directions.json";
   const auto [code, out, json] = run(options);
   CHECK(code == 0);
-  CHECK(folder.files() == 5);
+  CHECK(folder.files() == 6);
 
   CHECK(keys(json) == Keys{"format", "version", "complete", "dataset", "protocol", "seed", "threads",
-                           "peak_memory_bytes", "selected_rank", "selection_seconds", "ranks"});
+                           "peak_memory_bytes", "selected_rank", "selection_seconds", "ranks", "controls",
+                           "diagnosis", "formatting_probe"});
   CHECK(json["format"] == "lore.results");
   CHECK(json["version"] == 1);
   CHECK(json["complete"] == true);
@@ -262,6 +264,52 @@ TEST_CASE("train_basis writes results, table, plot and the model of the rank it 
   CHECK(model.training.at("protocol") == "default");
   CHECK(share_right(model, preferences.seen_test()) ==
         Approx(accuracy(json["ranks"][static_cast<std::size_t>(selected)]["seen_test"])).margin(0.0012));
+
+  // Controls, on users who truly differ; the personalised figure is the table's.
+  for (const char* name : {"seen_test", "unseen_test"}) {
+    const Json& controls = json["controls"][name];
+    CHECK(controls["accuracy"].get<double>() ==
+          Approx(accuracy(json["ranks"][static_cast<std::size_t>(selected)][name])));
+    REQUIRE(controls["others"].size() == 4);
+    for (const Json& control : controls["others"]) {
+      CAPTURE(name, control["name"].get<std::string>());
+      CHECK(control["gain"].get<double>() ==
+            Approx(controls["accuracy"].get<double>() - control["accuracy"].get<double>()).margin(1e-12));
+      CHECK(control["gain_lower"] <= control["gain"]);
+      CHECK(control["gain_upper"] >= control["gain"]);
+      CHECK(control["gain"] > 0);
+    }
+    CHECK(controls["others"][0]["accuracy"].get<double>() == Approx(accuracy(json["ranks"][1][name])));
+  }
+  CHECK(json["diagnosis"]["rank"] == selected);
+  CHECK(json["diagnosis"]["users"].size() == 30);
+  CHECK(json["diagnosis"]["effective_parameters"] > 1);
+  CHECK(json["diagnosis"]["effective_parameters"] < json["diagnosis"]["parameters"]);
+  CHECK(json["diagnosis"]["agreement"]["seeds"]["personal"] > 0.9);
+  CHECK(json["diagnosis"]["agreement"]["between_folds"]["common"] > 0.5);
+  CHECK(json["formatting_probe"].is_null());
+  CHECK(contains(out, "another user"));
+  CHECK(contains(out, "two halves"));
+
+  const Json directions = parsed(options.directions);
+  CHECK(directions["format"] == "lore.directions");
+  CHECK(directions["rank"] == selected);
+  for (const char* axes : {"principal", "varimax"}) {
+    REQUIRE(directions[axes].size() >= 1);
+    double shares = 0;
+    for (const Json& direction : directions[axes]) {
+      shares += direction["share"].get<double>();
+      CHECK(direction["vector"].size() == 12);
+      CHECK(direction["highest_users"].size() == 5);
+      REQUIRE(direction["most_moved"].size() == 10);
+      for (const Json& one : direction["most_moved"]) {
+        const auto at = one["position"].get<std::size_t>();
+        CHECK(preferences.partition[at] == lore::Partition::seen_train);
+        CHECK(one["user"] == std::to_string(preferences.user[at]));
+      }
+    }
+    CHECK(shares == Approx(1));
+  }
 
   CHECK(contains(out, "\n" + std::to_string(selected) + " *"));
   CHECK(contains(out, "1 Bradley-Terry"));
@@ -539,7 +587,11 @@ TEST_CASE("vary_fewshot writes its curve, table and plot") {
   const std::vector<int> shots{0, 1, 12, 40}, users{12, 12, 12, 0};
   for (std::size_t p = 0; p < 4; ++p) {
     const Json& point = json["points"][p];
-    CHECK(keys(point) == Keys{"shots", "users_with_at_least", "few_shot_train", "unseen_test", "seconds"});
+    CHECK(keys(point) == Keys{"shots", "users_with_at_least", "few_shot_train", "unseen_test",
+                              "gain_over_bradley_terry", "seconds"});
+    const Json& gain = point["gain_over_bradley_terry"];
+    CHECK(gain["lower"] <= gain["mean"]);
+    CHECK(gain["upper"] >= gain["mean"]);
     CHECK(keys(point["unseen_test"]) == Keys{"accuracy", "standard_error", "users", "ties", "trial_sd"});
     CHECK(point["shots"] == shots[p]);
     CHECK(point["users_with_at_least"] == users[p]);
@@ -551,6 +603,8 @@ TEST_CASE("vary_fewshot writes its curve, table and plot") {
   }
   const std::vector<double> found = unseen(json);
   CHECK(found[2] > found[0] + 0.02);
+  CHECK(json["points"][2]["gain_over_bradley_terry"]["mean"] > 0.02);
+  CHECK(contains(out, "over Bradley-Terry"));
   CHECK(found[3] == found[2]);  // whoever has fewer uses all
   CHECK(json["points"][1]["unseen_test"]["trial_sd"] > 0);
   CHECK(json["points"][2]["unseen_test"]["trial_sd"] == 0);

@@ -135,19 +135,21 @@ template <Real Scalar, class Store, Executor E>
 /// `population mean`, `another user` (everybody judged with somebody else's weights), and a `per-user fit`:
 /// each user's own training comparisons alone, v ~ N(0, I / lambda) in d dimensions with
 /// lambda = mean ||x||^2 / (q tau)^2, its q the same for all users.
-/// @param train       comparisons the users were fitted to: seen users' training, or the shots of new users
-/// @param test        comparisons to judge; users that `train` has not are judged as the population
+/// Ties, which say nobody was right, are left out of both.
+/// @param fitted_to   seen users' training, or the shots of new users
+/// @param judged      comparisons to judge; users without any to fit to are judged as the population
 /// @param weights_of  K weights of a user id, as `weights_by_id` gives them
 /// @throws std::invalid_argument when dimensions differ; std::domain_error on options out of range
-/// @cost  a few readings of `test` and `train`, and for each user O(m d q + q^3), m training comparisons and
+/// @cost  a few readings of both, and for each user O(m d q + q^3), m training comparisons and
 /// q = min(m, d); 40 such for each user that q is chosen on
 template <Real Scalar, class Store, Executor E, class WeightsOf>
 [[nodiscard]] Controls compare_controls(const RewardModel<Scalar>& model,
                                         const RewardModel<Scalar>& bradley_terry,
-                                        const Comparisons<Store>& train, const Comparisons<Store>& test,
+                                        const Comparisons<Store>& fitted_to, const Comparisons<Store>& judged,
                                         const E& executor, const WeightsOf& weights_of,
                                         const ControlOptions& options = {}) {
   options.validate();
+  const Comparisons<Store> train = fitted_to.decided(), test = judged.decided();
   detail::check_size("compare_controls", "dimension of Bradley-Terry", bradley_terry.basis.dimension(),
                      model.basis.dimension());
   Controls out;

@@ -8,6 +8,7 @@
 
 #include "lore/core/error.hpp"
 #include "lore/core/types.hpp"
+#include "lore/data/features.hpp"
 #include "lore/data/preferences.hpp"
 #include "lore/model/reward_model.hpp"
 #include "lore/model/rotation.hpp"
@@ -52,7 +53,7 @@ struct Direction {
   Vector<double> vector;                    ///< d; a user with weight a has a * vector in the reward
   double variance = 0;                      ///< of its margins over users and comparisons
   double share = 0;                         ///< of the variance of all directions
-  std::vector<MovedComparison> most_moved;  ///< largest |score| first
+  std::vector<MovedComparison> most_moved;  ///< largest |score| first, each pair once
   std::vector<PlacedUser> highest;          ///< users of the largest weights, largest first
   std::vector<PlacedUser> lowest;           ///< users of the smallest weights, smallest first
 };
@@ -72,13 +73,28 @@ struct Directions {
   }
 };
 
+namespace detail {
+
+/// Whether two comparisons of a store are known to be of the same two replies.
+template <class Store>
+[[nodiscard]] bool same_pair(const Store& store, Index a, Index b) {
+  if constexpr (TableStore<Store>)
+    return store.indexed() &&
+           std::minmax(store.chosen(a), store.rejected(a)) == std::minmax(store.chosen(b), store.rejected(b));
+  else
+    return false;
+}
+
+}  // namespace detail
+
 /// Directions that a person can look at: principal or varimax axes of the seen users' rewards, signed so that
 /// the largest entry is positive, with the comparisons that move each most and the users at its ends.
 ///   V w_i = common + sum_k weight_ik vector_k,   weights of variance 1 over users
 /// @param comparisons  whose margins say how much a direction matters, usually seen users' training
 /// @throws std::invalid_argument when the dimension differs, or without users or comparisons;
 /// std::domain_error on options out of range
-/// @cost  one reading of the comparisons, O(d K^2 + (users + n) K^2)   @ref Jolliffe 2002; Kaiser 1958
+/// @cost  one reading of the comparisons, O(d K^2 + (users + n) K^2 + K n log n)   @ref Jolliffe 2002; Kaiser
+/// 1958
 template <Real Scalar, class Store, Executor E>
 [[nodiscard]] Directions directions_of(const RewardModel<Scalar>& model,
                                        const Comparisons<Store>& comparisons, const E& executor,
@@ -108,9 +124,14 @@ template <Real Scalar, class Store, Executor E>
     direction.variance = out.axes.variance(k);
     direction.share = out.axes.variance(k) / total;
     const Vector<double> scores = Z.transpose() * out.axes.rotation.col(k);
-    for (const Index j : most_moved(scores, options.comparisons)) {
+    for (const Index j : most_moved(scores, options.comparisons > 0 ? scores.size() : 0)) {
       const auto at = static_cast<std::size_t>(j);
+      const auto repeats = [&](const MovedComparison& known) {
+        return detail::same_pair(*comparisons.features, known.position, comparisons.column[at]);
+      };
+      if (std::any_of(direction.most_moved.begin(), direction.most_moved.end(), repeats)) continue;
       direction.most_moved.push_back({comparisons.column[at], owner[at], scores(j)});
+      if (static_cast<Index>(direction.most_moved.size()) == options.comparisons) break;
     }
     const Vector<double> weights = out.axes.weights.row(k).transpose();
     std::vector<PlacedUser> users;
