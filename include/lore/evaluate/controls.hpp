@@ -19,6 +19,7 @@
 #include "lore/evaluate/detail/ridge_logistic.hpp"
 #include "lore/metrics/accuracy.hpp"
 #include "lore/metrics/interval.hpp"
+#include "lore/metrics/judged.hpp"
 #include "lore/model/reward_model.hpp"
 #include "lore/objective/pass.hpp"
 #include "lore/parallel/executor.hpp"
@@ -135,7 +136,8 @@ template <Real Scalar, class Store, Executor E>
 /// `population mean`, `another user` (everybody judged with somebody else's weights), and a `per-user fit`:
 /// each user's own training comparisons alone, v ~ N(0, I / lambda) in d dimensions with
 /// lambda = mean ||x||^2 / (q tau)^2, its q the same for all users.
-/// Ties, which say nobody was right, are left out of both.
+/// Ties, which say nobody was right, are left out of both; without anything else to judge nothing is
+/// compared.
 /// @param fitted_to   seen users' training, or the shots of new users
 /// @param judged      comparisons to judge; users without any to fit to are judged as the population
 /// @param weights_of  K weights of a user id, as `weights_by_id` gives them
@@ -153,6 +155,7 @@ template <Real Scalar, class Store, Executor E, class WeightsOf>
   detail::check_size("compare_controls", "dimension of Bradley-Terry", bradley_terry.basis.dimension(),
                      model.basis.dimension());
   Controls out;
+  if (test.empty()) return out;
   const ScoredPartition<Scalar, Store> scored(test, model.basis, executor);
   out.personalised = scored.accuracy_with(weights_of, "").accuracy;
   const auto add = [&](std::string name, Accuracy accuracy) {
@@ -200,7 +203,8 @@ template <Real Scalar, class Store, Executor E, class WeightsOf>
       detail::margins_of_user<Scalar>(
           test, i, detail::own_reward<Scalar>(train, found->second, temperature).fit(lambda), here);
   });
-  add("per-user fit", accuracy(margins, test.offset));
+  const JudgedMargins<Scalar> right_or_wrong = judged_margins(test, margins);
+  add("per-user fit", accuracy(right_or_wrong.margins, right_or_wrong.offset));
   return out;
 }
 
