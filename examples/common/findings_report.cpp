@@ -20,7 +20,10 @@ using Json = nlohmann::ordered_json;
 
 Json number(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
 
-std::string points(const lore::Control& control) { return gain_text(control.gain.mean, control.interval); }
+std::string points(const lore::Control& control) {
+  return gain_text(
+      {control.gain.mean, control.gain.standard_error, control.interval.lower, control.interval.upper});
+}
 
 Json json_of(const std::optional<lore::Controls>& controls) {
   if (!controls) return nullptr;
@@ -78,12 +81,11 @@ Json json_of(const std::optional<lore::Diagnosis>& diagnosis, double refit_secon
 
 }  // namespace
 
-std::string gain_text(double mean, const lore::Interval& interval) {
-  if (!std::isfinite(mean)) return "-";
-  std::string text = formatted("%+.1f", 100 * mean);
-  if (std::isfinite(interval.lower))
-    text += " (" + formatted("%+.1f", 100 * interval.lower) + " to " +
-            formatted("%+.1f", 100 * interval.upper) + ")";
+std::string gain_text(const lore::Gain& gain) {
+  if (!std::isfinite(gain.mean)) return "-";
+  std::string text = formatted("%+.1f", 100 * gain.mean);
+  if (std::isfinite(gain.lower))
+    text += " (" + formatted("%+.1f", 100 * gain.lower) + " to " + formatted("%+.1f", 100 * gain.upper) + ")";
   return text;
 }
 

@@ -469,11 +469,11 @@ Chart chart_of(const FewShotCurve& curve) {
   ChartSeries series{"rank " + std::to_string(curve.rank), {}, 0, false};
   for (const CurvePoint& point : curve.points) {
     series.points.push_back(point_of(static_cast<double>(point.shots), point.unseen_test));
-    if (!point.gain || !curve.bradley_terry || !std::isfinite(point.gain->interval.lower)) continue;
+    if (!point.gain || !curve.bradley_terry || !std::isfinite(point.gain->lower)) continue;
     // The band says how sure the distance to Bradley-Terry is; how people differ is in the table.
     ChartPoint& last = series.points.back();
-    last.low = 100 * (*curve.bradley_terry->accuracy + point.gain->interval.lower);
-    last.high = 100 * (*curve.bradley_terry->accuracy + point.gain->interval.upper);
+    last.low = 100 * (*curve.bradley_terry->accuracy + point.gain->lower);
+    last.high = 100 * (*curve.bradley_terry->accuracy + point.gain->upper);
     last.error = 0;
     chart.band_note = "band: 95 % interval of the\ngain over Bradley-Terry";
   }

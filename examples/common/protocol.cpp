@@ -32,6 +32,7 @@ Protocol::Protocol(const lore::Preferences<>& preferences, Settings settings)
       train_(preferences.seen_train()) {
   default_fit_.executor = executor_;
   default_fit_.selection.seed = settings_.seed;
+  default_fit_.new_users.shot_unit = preferences.shot_unit;
   if (settings_.name == "default" && settings_.iterations)
     default_fit_.joint.max_passes = *settings_.iterations;
 }
@@ -45,20 +46,32 @@ std::vector<Index> Protocol::choose(const std::vector<Index>& ranks, bool grow, 
     default_fit_.selection.grow = grow;
     progress.begin("choosing settings by cross-validation", 0);
     std::size_t tried = 0;
-    selection_ = default_fit_.select(train_, [&](const lore::Candidate& candidate) {
+    const auto watched = [&](const lore::Candidate& candidate) {
       progress.update(tried++, "rank " + std::to_string(candidate.rank) + ", " +
                                    std::string(lore::name_of(candidate.weight_map)));
       return interrupted();
-    });
+    };
+    selection_ = default_fit_.select(train_, watched);
     progress.end();
     chosen.clear();
     for (const lore::RankChoice& choice : selection_.ranks) chosen.push_back(choice.candidate.rank);
     if (!selection_.ranks.empty()) selected_ = selection_.selected;
+    guard_new_users(progress);
   } else {
     choose_by_one_fold(ranks, progress);
   }
   selection_seconds_ = ranks.size() == 1 && settings_.name != "default" ? 0 : watch.seconds();
   return chosen;
+}
+
+void Protocol::guard_new_users(Progress& progress) {
+  if (!selected_ || *selected_ < 2 || interrupted()) return;
+  progress.begin("holding out users as new ones", 0);
+  guarded_ = *selected_;
+  guard_ = default_fit_.guard(train_, selection_.at(guarded_).candidate, selection_.bradley_terry,
+                              [](const lore::Candidate&) { return interrupted(); });
+  progress.end();
+  if (guard_->loses && selection_.ranks.front().candidate.rank == 1) selected_ = 1;
 }
 
 Model Protocol::fit(Index rank, FitRecord& record, Index& columns_kept, Progress& progress) {
@@ -89,6 +102,7 @@ Model Protocol::fit(Index rank, FitRecord& record, Index& columns_kept, Progress
     record.options["folds"] = static_cast<std::int64_t>(default_fit_.selection.folds);
   }
   record.options["protocol"] = settings_.name;
+  if (guard_ && rank == guarded_) default_fit_.heed(*guard_, train_, result);
   columns_kept = result.model.basis.columns();
   Model& model = result.model;
   model.dataset = preferences_.dataset;

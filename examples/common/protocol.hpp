@@ -65,6 +65,8 @@ class Protocol {
   /// @return the ranks to fit, ascending
   std::vector<Index> choose(const std::vector<Index>& ranks, bool grow, Progress& progress);
   [[nodiscard]] std::optional<Index> selected() const { return selected_; }
+  /// What held-out seen users say of the rank that cross-validation chose (protocol `default`, above rank 1).
+  [[nodiscard]] const std::optional<lore::GuardReport>& guard() const { return guard_; }
 
   /// One cold fit at the chosen settings; `record` is filled.
   [[nodiscard]] Model fit(Index rank, FitRecord& record, Index& columns_kept, Progress& progress);
@@ -88,6 +90,7 @@ class Protocol {
                                                        std::uint64_t seed, Progress& progress) const;
   [[nodiscard]] lore::JointResult<float> fit_published(const Comparisons& comparisons, Index rank,
                                                        std::uint64_t seed, Progress& progress) const;
+  void guard_new_users(Progress& progress);
   void choose_by_one_fold(const std::vector<Index>& ranks, Progress& progress);
 
   const lore::Preferences<>& preferences_;
@@ -96,6 +99,8 @@ class Protocol {
   Comparisons train_;
   lore::DefaultFit<lore::BradleyTerry, lore::Threads> default_fit_;
   lore::Selection selection_;
+  std::optional<lore::GuardReport> guard_;
+  Index guarded_ = 0;  ///< the rank that it speaks of
   std::optional<Index> selected_;
   double selection_seconds_ = 0;
 };

@@ -52,12 +52,41 @@ Json numbers(const lore::Vector<double>& values) {
   return list;
 }
 
-Json json_of(const std::optional<Gain>& gain) {
-  if (!gain) return nullptr;
-  return {{"mean", number(gain->mean)},
-          {"standard_error", number(gain->standard_error)},
-          {"lower", number(gain->interval.lower)},
-          {"upper", number(gain->interval.upper)}};
+Json json_of(const lore::Gain& gain) {
+  return {{"mean", number(gain.mean)},
+          {"standard_error", number(gain.standard_error)},
+          {"lower", number(gain.lower)},
+          {"upper", number(gain.upper)}};
+}
+
+Json json_of(const std::optional<lore::GuardReport>& guard) {
+  if (!guard || guard->points.empty()) return nullptr;
+  Json points = Json::array();
+  for (const lore::GuardPoint& point : guard->points)
+    points.push_back({{"shots", point.shots},
+                      {"users", point.users},
+                      {"log_loss", json_of(point.log_loss)},
+                      {"accuracy", json_of(point.accuracy)}});
+  return {{"prior_covariance_factor", number(guard->factor)},
+          {"loses", guard->loses},
+          {"points", std::move(points)}};
+}
+
+Json json_of(const lore::ProbabilityScores& scores) {
+  return {{"log_loss", number(scores.log_loss.mean)},
+          {"log_loss_standard_error", number(scores.log_loss.standard_error)},
+          {"brier", number(scores.brier.mean)},
+          {"brier_standard_error", number(scores.brier.standard_error)},
+          {"expected_calibration_error", number(scores.calibration.expected_error)},
+          {"expected_calibration_error_standard_error", number(scores.expected_error_se)}};
+}
+
+Json json_of(const std::optional<lore::CalibrationPoint>& calibration) {
+  if (!calibration) return nullptr;
+  return {{"averaged", json_of(calibration->averaged)},
+          {"plug_in", json_of(calibration->plug_in)},
+          {"log_loss_gain", number(calibration->log_loss_gain.mean)},
+          {"log_loss_gain_standard_error", number(calibration->log_loss_gain.standard_error)}};
 }
 
 /// null with one column: it has nothing to fall together with.
@@ -196,6 +225,7 @@ std::string json_text(const Results& results) {
     add_json(json, *results.findings);
   else
     json["controls"] = json["diagnosis"] = nullptr;
+  json["guard"] = json_of(results.guard);
   json["formatting_probe"] =
       results.formatting ? Json::parse(metadata_text(*results.formatting)) : Json(nullptr);
   return text_of(json);
@@ -212,7 +242,8 @@ std::string json_text(const FewShotCurve& curve) {
                               {"users_with_at_least", point.users_with_at_least},
                               {"few_shot_train", json_of(point.few_shot_train)},
                               {"unseen_test", std::move(unseen)},
-                              {"gain_over_bradley_terry", json_of(point.gain)},
+                              {"gain_over_bradley_terry", point.gain ? json_of(*point.gain) : Json(nullptr)},
+                              {"calibration", json_of(point.calibration)},
                               {"seconds", number(point.seconds)}});
   }
   return text_of(json);
@@ -248,9 +279,9 @@ void write_csv(const std::filesystem::path& path, const FewShotCurve& curve) {
     text += std::to_string(point.shots) + "," + std::to_string(point.users_with_at_least) +
             csv_of(point.few_shot_train) + csv_of(point.unseen_test) + "," +
             csv_number(point.gain ? point.gain->mean : none) + "," +
-            csv_number(point.gain ? point.gain->interval.lower : none) + "," +
-            csv_number(point.gain ? point.gain->interval.upper : none) + "," + csv_number(point.trial_sd) +
-            "," + csv_number(point.seconds) + "\n";
+            csv_number(point.gain ? point.gain->lower : none) + "," +
+            csv_number(point.gain ? point.gain->upper : none) + "," + csv_number(point.trial_sd) + "," +
+            csv_number(point.seconds) + "\n";
   write_text(path, text);
 }
 
@@ -298,13 +329,12 @@ void print_table(std::ostream& out, const FewShotCurve& curve) {
     if (!figure.accuracy) reasons.emplace_back(what, figure.reason);
   };
   for (const CurvePoint& point : curve.points) {
-    rows.push_back({std::to_string(point.shots), std::to_string(point.users_with_at_least),
-                    percent(point.few_shot_train), percent(point.unseen_test),
-                    point.gain ? gain_text(point.gain->mean, point.gain->interval) : "-",
-                    std::isfinite(point.trial_sd) && point.unseen_test.accuracy
-                        ? formatted("%.2f", 100 * point.trial_sd)
-                        : "-",
-                    duration_text(point.seconds)});
+    rows.push_back(
+        {std::to_string(point.shots), std::to_string(point.users_with_at_least),
+         percent(point.few_shot_train), percent(point.unseen_test), point.gain ? gain_text(*point.gain) : "-",
+         std::isfinite(point.trial_sd) && point.unseen_test.accuracy ? formatted("%.2f", 100 * point.trial_sd)
+                                                                     : "-",
+         duration_text(point.seconds)});
     note("few-shot train", point.few_shot_train);
     note("unseen test", point.unseen_test);
   }
@@ -320,6 +350,45 @@ void print_table(std::ostream& out, const FewShotCurve& curve) {
       << ". Accuracy in percent, mean +- standard error over users; users: how many have at least that many "
          "shots;\nover Bradley-Terry: points, paired by user, with 95 % bootstrap intervals.\n";
   print_reasons(out, std::move(reasons));
+}
+
+void print_guard(std::ostream& out, const lore::GuardReport& guard) {
+  if (guard.points.empty()) return;
+  const auto nats = [](const lore::Gain& gain) {
+    return formatted("%+.3f", gain.mean) + " (" + formatted("%+.3f", gain.lower) + " to " +
+           formatted("%+.3f", gain.upper) + ")";
+  };
+  std::vector<std::vector<std::string>> rows{{"shots", "users", "accuracy", "log loss"}};
+  for (const lore::GuardPoint& point : guard.points)
+    rows.push_back({std::to_string(point.shots), std::to_string(point.users), gain_text(point.accuracy),
+                    nats(point.log_loss)});
+  out << "\nSeen users held out and treated as new: gains over Bradley-Terry\n";
+  print_columns(out, rows);
+  out << "Points of accuracy and nats a comparison, above 0 is better, with 95 % intervals over users.\n";
+  if (guard.loses) out << "warning: new users are worse off than under Bradley-Terry after some shots\n";
+}
+
+void print_calibration(std::ostream& out, const FewShotCurve& curve) {
+  std::vector<std::vector<std::string>> rows{
+      {"shots", "log loss", "plug-in", "difference", "Brier", "plug-in", "calibration error", "plug-in"}};
+  const auto both = [](double mean, double standard_error) {
+    return formatted("%.4f", mean) +
+           (std::isfinite(standard_error) ? " +- " + formatted("%.4f", standard_error) : "");
+  };
+  for (const CurvePoint& point : curve.points) {
+    if (!point.calibration) continue;
+    const lore::ProbabilityScores &mean = point.calibration->averaged, &plug = point.calibration->plug_in;
+    const lore::UserScores& gain = point.calibration->log_loss_gain;
+    rows.push_back({std::to_string(point.shots), formatted("%.4f", mean.log_loss.mean),
+                    formatted("%.4f", plug.log_loss.mean), both(gain.mean, gain.standard_error),
+                    formatted("%.4f", mean.brier.mean), formatted("%.4f", plug.brier.mean),
+                    both(mean.calibration.expected_error, mean.expected_error_se),
+                    both(plug.calibration.expected_error, plug.expected_error_se)});
+  }
+  if (rows.size() == 1) return;
+  out << "\nProbabilities predicted for new users\n";
+  print_columns(out, rows);
+  out << "Averaged over the posterior of a user's weights, beside plug-in at its mean; lower is better.\n";
 }
 
 void write_text(const std::filesystem::path& path, const std::string& content) {

@@ -12,8 +12,10 @@
 #include <vector>
 
 #include "lore/core/types.hpp"
+#include "lore/evaluate/calibration_curve.hpp"
 #include "lore/evaluate/diagnosis.hpp"
-#include "lore/metrics/interval.hpp"
+#include "lore/model/guard.hpp"
+#include "lore/select/guard.hpp"
 
 #include "findings.hpp"
 #include "formatting_probe.hpp"
@@ -71,13 +73,7 @@ struct Results {
   std::vector<RankResult> ranks;
   std::optional<Findings> findings;           ///< of the selected rank
   std::optional<FormattingProbe> formatting;  ///< as `prepare` noted it
-};
-
-/// What a fit gains over another, paired by user.
-struct Gain {
-  double mean = 0;
-  double standard_error = 0;  ///< NaN with a single user
-  lore::Interval interval;    ///< 95 %, bootstrapped over users
+  std::optional<lore::GuardReport> guard;     ///< of the rank that cross-validation chose
 };
 
 /// One number of shots of a few-shot curve.
@@ -86,8 +82,9 @@ struct CurvePoint {
   Index users_with_at_least = 0;
   Figure few_shot_train;
   Figure unseen_test;
-  std::optional<Gain> gain;  ///< of unseen_test over Bradley-Terry
-  double trial_sd = 0;       ///< deviation over trials of the mean accuracy; NaN with one trial
+  std::optional<lore::Gain> gain;  ///< of unseen_test over Bradley-Terry
+  std::optional<lore::CalibrationPoint> calibration;  ///< of predicted probabilities on unseen_test
+  double trial_sd = 0;                                ///< deviation over trials of the mean accuracy; NaN with one trial
   double seconds = 0;
 };
 
@@ -124,11 +121,17 @@ void write_csv(const std::filesystem::path& path, const FewShotCurve& curve);
 void print_table(std::ostream& out, const Results& results);
 void print_table(std::ostream& out, const FewShotCurve& curve);
 
+/// What held-out seen users, treated as new, gained over Bradley-Terry by number of shots.
+void print_guard(std::ostream& out, const lore::GuardReport& guard);
+
+/// Log loss, Brier score and calibration error by number of shots, averaged over the posterior and plugged in.
+void print_calibration(std::ostream& out, const FewShotCurve& curve);
+
 /// For every rank with two or more columns: how far they have fallen together and how users spread over them.
 void print_collapse(std::ostream& out, const Results& results);
 
 /// "+3.4 (+2.6 to +4.2)", in points of accuracy.
-[[nodiscard]] std::string gain_text(double mean, const lore::Interval& interval);
+[[nodiscard]] std::string gain_text(const lore::Gain& gain);
 
 /// A table: columns as wide as their widest cell, the first one to the left, the others to the right, a rule
 /// below the first row. @param rows  at least one, all of one length

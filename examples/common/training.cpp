@@ -9,6 +9,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "lore/evaluate/calibration_curve.hpp"
 #include "lore/evaluate/few_shot_curve.hpp"
 #include "lore/io/atomic_file.hpp"
 
@@ -87,12 +88,12 @@ std::optional<lore::Figure> baseline(Protocol& protocol, const lore::Preferences
 }
 
 /// What accuracies by user gain over others of the same users.
-std::optional<Gain> gain_over(const lore::Figure& figure, const std::optional<lore::Figure>& other) {
+std::optional<lore::Gain> gain_over(const lore::Figure& figure, const std::optional<lore::Figure>& other) {
   if (!other || !other->exists() || !figure.exists()) return std::nullopt;
   const auto& mine = figure.accuracy.by_user;
   const lore::UserScores difference = lore::paired_difference(mine, other->accuracy.by_user);
-  return Gain{difference.mean, difference.standard_error,
-              lore::paired_bootstrap(mine, other->accuracy.by_user)};
+  const lore::Interval interval = lore::paired_bootstrap(mine, other->accuracy.by_user);
+  return lore::Gain{difference.mean, difference.standard_error, interval.lower, interval.upper};
 }
 
 /// What formatting alone predicts, and a warning where the fit does no better.
@@ -148,6 +149,7 @@ int train_basis(const TrainOptions& options, const TrainingDefaults& defaults, s
   keep();
   ranks = protocol.choose(ranks, own_ranks, progress);
   results.selection_seconds = protocol.selection_seconds();
+  results.guard = protocol.guard();
   if (!interrupted()) results.selected_rank = protocol.selected();
   if (ranks.empty() && reference && preferences.reference_head)
     results.selected_rank = 0;  // nothing else was asked for
@@ -186,6 +188,7 @@ int train_basis(const TrainOptions& options, const TrainingDefaults& defaults, s
   print_table(out, results);
   if (results.findings) print_controls(out, *results.findings);
   if (results.findings && results.formatting) print_formatting(out, *results.formatting, *results.findings);
+  if (results.guard) print_guard(out, *results.guard);
   if (results.findings) print_diagnosis(out, *results.findings);
   print_collapse(out, results);
   if (!options.csv.empty()) write_csv(options.csv, results);
@@ -256,6 +259,8 @@ int vary_fewshot(const FewShotOptions& options, const TrainingDefaults& defaults
   settings.trials = options.trials.value_or(defaults.trials);
   settings.first = options.first;
   settings.seed = options.seed;
+  // The published protocols have points for weights, not posteriors.
+  const bool calibrated = options.protocol == "default" && !preferences.unseen_test().empty();
   progress.begin("few-shot curve", settings.shots.size());
   if (!interrupted())
     (void)lore::few_shot_curve(
@@ -272,6 +277,11 @@ int vary_fewshot(const FewShotOptions& options, const TrainingDefaults& defaults
           kept.gain = gain_over(point.unseen_test, common);
           kept.trial_sd = point.trial_deviation;
           kept.seconds = point.seconds;
+          if (calibrated) {
+            lore::CurveOptions one = settings;
+            one.shots = {point.shots};
+            kept.calibration = lore::calibration_curve(model, preferences, protocol.executor(), one).front();
+          }
           curve.points.push_back(std::move(kept));
           progress.advance();
           keep();
@@ -282,6 +292,7 @@ int vary_fewshot(const FewShotOptions& options, const TrainingDefaults& defaults
   keep();
   out << '\n';
   print_table(out, curve);
+  print_calibration(out, curve);
   if (!options.csv.empty()) write_csv(options.csv, curve);
   if (!options.plot.empty()) write_plot(options.plot, curve);
   out << '\n';

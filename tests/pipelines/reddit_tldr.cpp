@@ -11,6 +11,7 @@
 #include "lore/io/npy.hpp"
 #include "lore/io/preference_file.hpp"
 
+#include "formatting_probe.hpp"
 #include "hashing_encoder.hpp"
 #include "lore_catch.hpp"
 #include "reddit_tldr/tldr.hpp"

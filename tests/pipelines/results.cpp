@@ -77,6 +77,8 @@ Results some_results() {
   findings.diagnosis->identifiability.fold_refits = 2;
   results.findings = findings;
   results.formatting = FormattingProbe{{"together", 0.6, nan}, {{"length", 0.58, 0.01}}, 500, 40, false};
+  results.guard.emplace();
+  results.guard->points = {{5, 30, {0.01, 0.004, 0.002, 0.018}, {0.02, 0.01, 0.0, 0.04}}};
   results.ranks[0].seen_train = results.ranks[0].seen_test = no_figure("no reference head");
   return results;
 }
@@ -92,7 +94,7 @@ FewShotCurve some_curve() {
     point.users_with_at_least = 100 - shots;
     point.few_shot_train = figure(0.9);
     point.unseen_test = figure(0.6 + 0.002 * static_cast<double>(shots));
-    if (shots > 1) point.gain = Gain{0.01, 0.004, {0.002, 0.018}};
+    if (shots > 1) point.gain = lore::Gain{0.01, 0.004, 0.002, 0.018};
     point.trial_sd = shots == 1 ? nan : 0.004;
     curve.points.push_back(point);
   }
@@ -153,7 +155,7 @@ TEST_CASE("The results file has exactly the keys of its format") {
   const Json json = Json::parse(json_text(some_results()));
   CHECK(keys(json) == Keys{"format", "version", "complete", "dataset", "protocol", "seed", "threads",
                            "peak_memory_bytes", "selected_rank", "selection_seconds", "ranks", "controls",
-                           "diagnosis", "formatting_probe"});
+                           "diagnosis", "guard", "formatting_probe"});
   CHECK(json["format"] == "lore.results");
   CHECK(json["version"] == 1);
   CHECK(json["complete"] == false);
@@ -189,7 +191,7 @@ TEST_CASE("The few-shot curve has exactly the keys of its format") {
   CHECK(json["format"] == "lore.few_shot_curve");
   const Json& point = json["points"][1];
   CHECK(keys(point) == Keys{"shots", "users_with_at_least", "few_shot_train", "unseen_test",
-                            "gain_over_bradley_terry", "seconds"});
+                            "gain_over_bradley_terry", "calibration", "seconds"});
   CHECK(keys(point["gain_over_bradley_terry"]) == Keys{"mean", "standard_error", "lower", "upper"});
   CHECK(json["points"][0]["gain_over_bradley_terry"].is_null());
   CHECK(keys(point["unseen_test"]) == Keys{"accuracy", "standard_error", "users", "ties", "trial_sd"});
@@ -257,6 +259,11 @@ TEST_CASE("Controls, what a rank rests on and formatting are shown beside the ac
     CHECK(contains(out.str(), part));
   }
   CHECK_FALSE(contains(out.str(), "another seed"));
+  std::ostringstream guard;
+  print_guard(guard, *results.guard);
+  CHECK(contains(guard.str(), "+2.0 (+0.0 to +4.0)"));
+  CHECK(contains(guard.str(), "+0.010 (+0.002 to +0.018)"));
+  CHECK(Json::parse(json_text(results))["guard"]["points"][0]["accuracy"]["mean"] == 0.02);
   CHECK_FALSE(contains(out.str(), "warning"));
   FormattingProbe leak = *results.formatting;
   leak.suspicious = true;

@@ -201,7 +201,7 @@ TEST_CASE("train_basis writes results, table, plot and the model of the rank it 
 
   CHECK(keys(json) == Keys{"format", "version", "complete", "dataset", "protocol", "seed", "threads",
                            "peak_memory_bytes", "selected_rank", "selection_seconds", "ranks", "controls",
-                           "diagnosis", "formatting_probe"});
+                           "diagnosis", "guard", "formatting_probe"});
   CHECK(json["format"] == "lore.results");
   CHECK(json["version"] == 1);
   CHECK(json["complete"] == true);
@@ -588,7 +588,7 @@ TEST_CASE("vary_fewshot writes its curve, table and plot") {
   for (std::size_t p = 0; p < 4; ++p) {
     const Json& point = json["points"][p];
     CHECK(keys(point) == Keys{"shots", "users_with_at_least", "few_shot_train", "unseen_test",
-                              "gain_over_bradley_terry", "seconds"});
+                              "gain_over_bradley_terry", "calibration", "seconds"});
     const Json& gain = point["gain_over_bradley_terry"];
     CHECK(gain["lower"] <= gain["mean"]);
     CHECK(gain["upper"] >= gain["mean"]);
@@ -605,6 +605,13 @@ TEST_CASE("vary_fewshot writes its curve, table and plot") {
   CHECK(found[2] > found[0] + 0.02);
   CHECK(json["points"][2]["gain_over_bradley_terry"]["mean"] > 0.02);
   CHECK(contains(out, "over Bradley-Terry"));
+  for (const Json& point : json["points"])
+    for (const char* kind : {"averaged", "plug_in"}) {
+      CHECK(point["calibration"][kind]["log_loss"] > 0.1);
+      CHECK(point["calibration"][kind]["log_loss"] < 0.75);
+      CHECK(point["calibration"][kind]["expected_calibration_error"] < 0.3);
+    }
+  CHECK(contains(out, "Probabilities predicted for new users"));
   CHECK(found[3] == found[2]);  // whoever has fewer uses all
   CHECK(json["points"][1]["unseen_test"]["trial_sd"] > 0);
   CHECK(json["points"][2]["unseen_test"]["trial_sd"] == 0);
