@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <fstream>
 #include <functional>
 #include <iostream>
@@ -33,30 +34,46 @@ double best_of(int repeats, const Work& work) {
   return best;
 }
 
-/// Bytes a second that all threads together read of a buffer: the best of one and of eight streams a thread.
+namespace detail {
+
+using Line = std::uint64_t __attribute__((vector_size(64)));
+
+/// Reads a buffer in 64 blocks, each as `Streams` streams.   @return seconds
+template <int Streams>
+double read_seconds(const void* data, std::size_t bytes, const lore::Threads& executor, int repeats) {
+  constexpr std::size_t blocks = 64;
+  const auto* values = static_cast<const char*>(data);
+  std::vector<std::uint64_t> found(blocks);
+  volatile std::uint64_t sink = 0;
+  return best_of(repeats, [&] {
+    executor.for_each(blocks, [&](lore::Index b) {
+      const std::size_t begin = bytes / blocks * static_cast<std::size_t>(b);
+      const std::size_t length = bytes / blocks / Streams / sizeof(Line) * sizeof(Line);
+      Line bits[Streams] = {};
+      for (std::size_t i = 0; i < length; i += sizeof(Line))
+#pragma GCC unroll 16
+        for (std::size_t s = 0; s < Streams; ++s) {
+          Line line;
+          std::memcpy(&line, values + begin + s * length + i, sizeof line);
+          bits[s] |= line;
+        }
+      for (std::size_t s = 1; s < Streams; ++s) bits[0] |= bits[s];
+      found[static_cast<std::size_t>(b)] = bits[0][0];
+    });
+    for (const std::uint64_t each : found) sink = sink + each;
+  });
+}
+
+}  // namespace detail
+
+/// Bytes a second that all threads together read of a buffer: the best of one to sixteen streams a thread.
 inline double read_bandwidth(const void* data, std::size_t bytes, const lore::Threads& executor,
                              int repeats) {
-  using lore::Index;
-  const auto* values = static_cast<const std::uint64_t*>(data);
-  const auto count = static_cast<Index>(bytes / sizeof(std::uint64_t));
-  const Index blocks = 64;
-  std::vector<std::uint64_t> sums(static_cast<std::size_t>(blocks));
-  volatile std::uint64_t sink = 0;
-  double seconds = 1e300;
-  for (const Index streams : {1, 8})
-    seconds = std::min(seconds, best_of(repeats, [&] {
-                         executor.for_each(blocks, [&](Index b) {
-                           const Index begin = count * b / blocks, end = count * (b + 1) / blocks;
-                           const Index length = (end - begin) / streams / 8 * 8;
-                           std::uint64_t lanes[8] = {};
-                           for (Index i = 0; i < length; i += 8)
-                             for (Index s = 0; s < streams; ++s)
-                               for (Index l = 0; l < 8; ++l) lanes[l] += values[begin + s * length + i + l];
-                           for (Index i = begin + streams * length; i < end; ++i) lanes[0] += values[i];
-                           for (const std::uint64_t lane : lanes) sums[static_cast<std::size_t>(b)] += lane;
-                         });
-                         for (const std::uint64_t sum : sums) sink = sink + sum;
-                       }));
+  const double seconds = std::min({detail::read_seconds<1>(data, bytes, executor, repeats),
+                                   detail::read_seconds<2>(data, bytes, executor, repeats),
+                                   detail::read_seconds<4>(data, bytes, executor, repeats),
+                                   detail::read_seconds<8>(data, bytes, executor, repeats),
+                                   detail::read_seconds<16>(data, bytes, executor, repeats)});
   return static_cast<double>(bytes) / seconds;
 }
 

@@ -5,13 +5,12 @@
 // features or multiplying them must take at least (the roofline), measured in the same run with the same
 // threads.
 #include <algorithm>
-#include <chrono>
-#include <cstdint>
-#include <filesystem>
-#include <fstream>
-#include <functional>
+#include <cstddef>
+#include <cstdio>
 #include <iostream>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <CLI/CLI.hpp>
@@ -46,31 +45,94 @@ lore::FeatureMatrix random_features(Index d, Index n, lore::Storage storage) {
 
 struct Setting {
   Index n = 5600, d = 4096, users = 40;
-  bool indexed = false;
 };
 
-lore::Comparisons<> comparisons_of(const Setting& setting, lore::Storage storage) {
+/// Where the vectors are: a matrix of differences; an embedding table of prompts with eight replies each, the
+/// best of which one user prefers to the seven others, prompt by prompt; or pairs of any two of its rows.
+enum class Layout { dense, ordered, shuffled };
+
+lore::Comparisons<> comparisons_of(const Setting& setting, lore::Storage storage, Layout layout) {
   lore::Comparisons<> out;
-  if (setting.indexed) {
+  const Index n = setting.n, items = (n + 6) / 7 * 8;
+  if (layout == Layout::dense) {
+    out.features = std::make_shared<const lore::Features>(
+        lore::Features::differences(random_features(setting.d, n, storage)));
+  } else {
+    lore::Rng rng = lore::make_rng(3);
     std::vector<Index> chosen, rejected;
-    for (Index j = 0; j < setting.n; ++j) {
-      chosen.push_back(2 * j);
-      rejected.push_back(2 * j + 1);
+    for (Index j = 0; j < n; ++j) {
+      const bool ordered = layout == Layout::ordered;
+      chosen.push_back(ordered ? j / 7 * 8 : lore::uniform_index(rng, items));
+      rejected.push_back(ordered ? j / 7 * 8 + 1 + j % 7 : lore::uniform_index(rng, items));
     }
     out.features = std::make_shared<const lore::Features>(lore::Features::pairs(
-        random_features(setting.d, 2 * setting.n, storage), std::move(chosen), std::move(rejected)));
-  } else {
-    out.features = std::make_shared<const lore::Features>(
-        lore::Features::differences(random_features(setting.d, setting.n, storage)));
+        random_features(setting.d, items, storage), std::move(chosen), std::move(rejected)));
   }
   out.offset.push_back(0);
   for (Index i = 0; i < setting.users; ++i) {
     out.user.push_back(i);
-    out.offset.push_back(setting.n * (i + 1) / setting.users);
+    out.offset.push_back(n * (i + 1) / setting.users);
   }
-  for (Index j = 0; j < setting.n; ++j) out.column.push_back(j);
+  for (Index j = 0; j < n; ++j) out.column.push_back(j);
   return out;
 }
+
+using PassType = lore::Pass<float, lore::Features, lore::Threads>;
+
+/// Sum of Bradley-Terry losses of margins t, and their slopes.
+template <class Slopes>
+double losses(const PassType::Column& t, Slopes&& g) {
+  constexpr Index some = 64;
+  float value[some], curvature[some];
+  double sum = 0;
+  for (Index j = 0; j < t.size(); j += some) {
+    const Index m = std::min(some, t.size() - j);
+    Eigen::Map<lore::Vector<float>> values(value, m), slopes(g.data() + j, m), curvatures(curvature, m);
+    lore::detail::evaluate_losses(lore::BradleyTerry{}, t.segment(j, m), values, slopes, curvatures);
+    sum += static_cast<double>(values.sum());
+  }
+  return sum;
+}
+
+/// Passes with known weights (`by_user`, although the pass may choose scores where they are cheaper) and with
+/// a general user step, which needs all of a user's scores before it gives slopes for each of them
+/// (`scores`).
+class Evaluations {
+ public:
+  Evaluations(PassType& pass, Index rank)
+      : pass_(pass), V_(pass.comparisons().dimension(), rank), W_(rank, pass.comparisons().users()) {
+    lore::Rng rng = lore::make_rng(2);
+    lore::fill_normal(rng, V_);
+    V_ *= 0.01F;
+    W_.setConstant(1.0F / static_cast<float>(rank));
+    margins_.resize(pass.comparisons().size());
+    slopes_.resize(pass.comparisons().size());
+  }
+
+  void known_weights() {
+    const auto step = [](Index, Index, const PassType::Column& t, PassType::Column& g) {
+      return losses(t, g);
+    };
+    pass_.value_and_gradients(V_, W_, step, gradient_, weight_gradient_);
+  }
+
+  void general_step() {
+    const auto step = [this](Index i, const PassType::ScoreBlock& Z, PassType::GradientBlock& G) {
+      const Index begin = pass_.comparisons().begin(i), m = Z.cols();
+      PassType::Column t(margins_.data() + begin, m), g(slopes_.data() + begin, m);
+      t.noalias() = Z.transpose() * W_.col(i);
+      const double value = losses(t, g);
+      for (Index j = 0; j < m; ++j) G.col(j) = g(j) * W_.col(i);
+      return value;
+    };
+    pass_.value_and_gradient(V_, step, gradient_);
+  }
+
+ private:
+  PassType& pass_;
+  lore::Matrix<float> V_, W_, gradient_, weight_gradient_;
+  lore::Vector<float> margins_, slopes_;
+};
 
 }  // namespace
 
@@ -78,9 +140,10 @@ int main(int argc, char** argv) {
   CLI::App app("One pass (value and gradient) against the machine's roofline");
   Setting setting;
   std::vector<Index> ranks{1, 2, 3, 5, 8, 16, 50};
-  std::vector<std::string> storages{"f32", "bf16"};
+  std::vector<std::string> storages{"f32", "bf16"}, forms{"by_user", "scores"};
   std::vector<int> thread_counts{1, 2};
   int repeats = 7;
+  bool indexed = false;
   std::string json;
   app.add_option("--n", setting.n, "Comparisons")->check(CLI::PositiveNumber)->capture_default_str();
   app.add_option("--d", setting.d, "Dimension")->check(CLI::PositiveNumber)->capture_default_str();
@@ -89,78 +152,74 @@ int main(int argc, char** argv) {
   app.add_option("--storage", storages, "f32, f16, bf16")
       ->delimiter(',')
       ->check(CLI::IsMember({"f32", "f16", "bf16"}));
+  app.add_option("--form", forms, "by_user (known weights), scores (a general user step)")
+      ->delimiter(',')
+      ->check(CLI::IsMember({"by_user", "scores"}));
   app.add_option("--threads", thread_counts, "Thread counts")->delimiter(',')->check(CLI::PositiveNumber);
   app.add_option("--repeats", repeats, "Runs, of which the shortest counts")->check(CLI::PositiveNumber);
-  app.add_flag("--indexed", setting.indexed,
-               "An embedding table with index pairs, each embedding in one comparison");
+  app.add_flag("--indexed", indexed,
+               "An embedding table with index pairs: eight replies a prompt in order, and any pairs");
   app.add_option("--json", json, "Write the rows to this file");
   CLI11_PARSE(app, argc, argv);
 
   nlohmann::json report{
       {"bench", "pass"}, {"build", bench::build_description()}, {"rows", nlohmann::json::array()}};
   std::cout << bench::build_description() << '\n';
-  for (const std::string& name : storages) {
-    const lore::Storage storage = name == "f32"   ? lore::Storage::f32
-                                  : name == "f16" ? lore::Storage::f16
-                                                  : lore::Storage::bf16;
-    const lore::Comparisons<> comparisons = comparisons_of(setting, storage);
-    const lore::FeatureMatrix& table = comparisons.features->table();
-    const std::size_t bytes =
-        static_cast<std::size_t>(table.dimension() * table.count()) * lore::bytes_of(storage);
-    for (const int count : thread_counts) {
-      const lore::Threads executor(count);
-      const double bandwidth = bench::read_bandwidth(table.data(), bytes, executor, repeats);
-      const double peak = bench::multiply_add_peak(executor, 3);
-      std::cout << '\n'
-                << name << (setting.indexed ? " indexed" : " dense") << ", " << count
-                << " thread(s): " << static_cast<double>(bytes) * 1e-6 << " MB of features, read at "
-                << bandwidth * 1e-9 << " GB/s, peak " << peak * 1e-9
-                << " GFLOP/s\n  rank   pass ms   roofline ms   ratio\n";
-      lore::Pass<float, lore::Features, lore::Threads> pass(comparisons, executor);
-      for (const Index rank : ranks) {
-        lore::Rng rng = lore::make_rng(2);
-        lore::Matrix<float> V(setting.d, rank), gradient;
-        lore::fill_normal(rng, V);
-        V *= 0.01F;
-        lore::Matrix<float> W =
-            lore::Matrix<float>::Constant(rank, setting.users, 1.0F / static_cast<float>(rank));
-        const lore::BradleyTerry loss;
-        using PassType = lore::Pass<float, lore::Features, lore::Threads>;
-        const auto step = [&](Index, Index, const PassType::Column& t, PassType::Column& g) {
-          float value[8], curvature[8];  // a pass asks for a few margins at a time
-          double sum = 0;
-          for (Index j = 0; j < t.size(); j += 8) {
-            const Index m = std::min<Index>(8, t.size() - j);
-            Eigen::Map<lore::Vector<float>> values(value, m), slopes(g.data() + j, m),
-                curvatures(curvature, m);
-            lore::detail::evaluate_losses(loss, t.segment(j, m), values, slopes, curvatures);
-            sum += static_cast<double>(values.sum());
+  const auto layouts = indexed ? std::vector{Layout::ordered, Layout::shuffled} : std::vector{Layout::dense};
+  for (const std::string& name : storages)
+    for (const Layout layout : layouts) {
+      const lore::Storage storage = name == "f32"   ? lore::Storage::f32
+                                    : name == "f16" ? lore::Storage::f16
+                                                    : lore::Storage::bf16;
+      const std::string order = layout == Layout::shuffled ? "shuffled" : "ordered";
+      const lore::Comparisons<> comparisons = comparisons_of(setting, storage, layout);
+      const lore::FeatureMatrix& table = comparisons.features->table();
+      const std::size_t column = static_cast<std::size_t>(table.dimension()) * lore::bytes_of(storage);
+      const std::size_t bytes = column * static_cast<std::size_t>(table.count());
+      for (const int count : thread_counts) {
+        const lore::Threads executor(count);
+        const double bandwidth = bench::read_bandwidth(table.data(), bytes, executor, repeats);
+        const double peak = bench::multiply_add_peak(executor, 3);
+        std::printf("\n%s %s, %d thread(s): %.1f MB of features, read at %.1f GB/s, peak %.0f GFLOP/s\n",
+                    name.c_str(), indexed ? (order + " pairs").c_str() : "dense", count,
+                    static_cast<double>(bytes) * 1e-6, bandwidth * 1e-9, peak * 1e-9);
+        std::printf("  form     rank   pass ms   roofline ms   ratio   MB streamed, of touched\n");
+        PassType pass(comparisons, executor);
+        for (const std::string& form : forms)
+          for (const Index rank : ranks) {
+            Evaluations evaluations(pass, rank);
+            const bool known = form == "by_user";
+            const auto evaluate = [&] { known ? evaluations.known_weights() : evaluations.general_step(); };
+            evaluate();
+            const double seconds = bench::best_of(repeats, evaluate);
+            const auto touched = static_cast<double>(pass.vectors()), d = static_cast<double>(setting.d),
+                       k = static_cast<double>(rank), users = static_cast<double>(setting.users);
+            const double by_scores = 4 * touched * d * k, by_user = 4 * touched * d + 6 * d * k * users;
+            const double operations = known ? std::min(by_scores, by_user) : by_scores;
+            const double streamed = static_cast<double>(pass.vectors_streamed());
+            const double roofline =
+                std::max(touched * static_cast<double>(column) / bandwidth, operations / peak);
+            std::printf("  %-7s  %4d  %8.3f      %8.3f   %5.2f   %11.1f, %.2f\n", form.c_str(),
+                        static_cast<int>(rank), seconds * 1e3, roofline * 1e3, seconds / roofline,
+                        streamed * static_cast<double>(column) * 1e-6, streamed / touched);
+            report["rows"].push_back({{"n", setting.n},
+                                      {"d", setting.d},
+                                      {"rank", rank},
+                                      {"users", setting.users},
+                                      {"storage", name},
+                                      {"store", indexed ? "indexed" : "dense"},
+                                      {"order", order},
+                                      {"form", form},
+                                      {"threads", count},
+                                      {"seconds", seconds},
+                                      {"roofline_seconds", roofline},
+                                      {"ratio", seconds / roofline},
+                                      {"bandwidth", bandwidth},
+                                      {"peak", peak},
+                                      {"bytes_touched", touched * static_cast<double>(column)},
+                                      {"bytes_streamed", streamed * static_cast<double>(column)}});
           }
-          return sum;
-        };
-        lore::Matrix<float> weight_gradient;
-        const auto evaluate = [&] { pass.value_and_gradients(V, W, step, gradient, weight_gradient); };
-        evaluate();
-        const double seconds = bench::best_of(repeats, evaluate);
-        const auto n = static_cast<double>(setting.n), d = static_cast<double>(setting.d),
-                   k = static_cast<double>(rank);
-        const double operations =
-            std::min(4 * n * d * k, 4 * n * d + 6 * d * k * static_cast<double>(setting.users));
-        const double roofline = std::max(static_cast<double>(bytes) / bandwidth, operations / peak);
-        std::printf("  %4d  %8.3f      %8.3f   %5.2f\n", static_cast<int>(rank), seconds * 1e3,
-                    roofline * 1e3, seconds / roofline);
-        report["rows"].push_back({{"n", setting.n},
-                                  {"d", setting.d},
-                                  {"rank", rank},
-                                  {"users", setting.users},
-                                  {"storage", name},
-                                  {"store", setting.indexed ? "indexed" : "dense"},
-                                  {"threads", count},
-                                  {"seconds", seconds},
-                                  {"roofline_seconds", roofline},
-                                  {"ratio", seconds / roofline}});
       }
     }
-  }
   return bench::write_report(json, report) ? 0 : 1;
 }

@@ -98,13 +98,15 @@ TEMPLATE_TEST_CASE("Every finite 16-bit number is widened exactly, subnormals an
     for (Index l = 0; l < lanes; ++l)
       stored[static_cast<std::size_t>(l)] = Eigen::numext::bit_cast<TestType>(
           static_cast<std::uint16_t>(first + static_cast<std::uint32_t>(l)));
-    float got[static_cast<std::size_t>(lanes)];
+    float got[static_cast<std::size_t>(lanes)], plain[static_cast<std::size_t>(lanes)];
     Eigen::internal::pstoreu(got, lore::detail::load_packet<float>(stored.data()));
+    Eigen::internal::pstoreu(plain, lore::detail::widen(stored.data()));
     for (Index l = 0; l < lanes; ++l) {
       const auto wanted = static_cast<float>(stored[static_cast<std::size_t>(l)]);
       if (!std::isfinite(wanted)) continue;
       ++checked;
       if (std::memcmp(&wanted, &got[l], sizeof wanted) != 0) ++wrong;
+      if (std::memcmp(&wanted, &plain[l], sizeof wanted) != 0) ++wrong;
     }
   }
   CHECK(wrong == 0);

@@ -342,6 +342,115 @@ TEST_CASE("A pass touches each embedding once, however many comparisons share it
   CHECK(lore::Pass<float>(by_user(data, dense<float>(data))).vectors() == data.X.cols());
 }
 
+namespace {
+
+/// `prompts` prompts of eight replies each, in table order or shuffled; every user has six comparisons within
+/// each of `share` prompts, one user's after the other's, or pairs from anywhere.
+[[nodiscard]] Data replies(Index d, Index prompts, Index share, Index users, bool anywhere,
+                           bool shuffled = false) {
+  Data data(d);
+  const Index items = 8 * prompts;
+  lore::Rng rng(5);
+  data.E.resize(d, items);
+  for (double& e : data.E.reshaped()) e = static_cast<double>(lore::uniform_index(rng, 15) - 7) / 8;
+  std::vector<Index> row(static_cast<std::size_t>(items));
+  std::iota(row.begin(), row.end(), Index{0});
+  if (shuffled)
+    for (Index t = items - 1; t > 0; --t)
+      std::swap(row[static_cast<std::size_t>(t)],
+                row[static_cast<std::size_t>(lore::uniform_index(rng, t + 1))]);
+  data.counts.assign(static_cast<std::size_t>(users), 6 * share);
+  data.chosen.clear();
+  data.rejected.clear();
+  data.weight.clear();
+  for (Index i = 0; i < users; ++i)
+    for (Index j = 0; j < 6 * share; ++j) {
+      const Index prompt = (i * share + j / 6) % prompts;
+      const auto pick = [&](Index reply) {
+        return row[static_cast<std::size_t>(anywhere ? lore::uniform_index(rng, items) : 8 * prompt + reply)];
+      };
+      data.chosen.push_back(pick(j % 6));
+      data.rejected.push_back(pick(6 + j % 2));
+    }
+  data.X.resize(d, static_cast<Index>(data.chosen.size()));
+  for (Index j = 0; j < data.X.cols(); ++j)
+    data.X.col(j) = data.E.col(data.chosen[static_cast<std::size_t>(j)]) -
+                    data.E.col(data.rejected[static_cast<std::size_t>(j)]);
+  return data;
+}
+
+}  // namespace
+
+TEST_CASE("An embedding table is streamed once where comparisons close within a block, else at most twice") {
+  struct Case {
+    const char* name;
+    Data data;
+    double known, general;  ///< most readings of a touched embedding
+  };
+  const Case cases[] = {
+      {"own prompts", replies(13, 40, 2, 20, false), 1.1, 1.1},
+      {"own prompts, table shuffled", replies(13, 40, 2, 20, false, true), 1.1, 2.1},
+      {"prompts of several users", replies(13, 40, 2, 60, false), 1.1, 1.1},
+      {"prompts of several users, table shuffled", replies(13, 40, 2, 60, false, true), 2.1, 2.1},
+      {"pairs from anywhere", replies(13, 40, 2, 60, true), 2.1, 2.1},
+  };
+  for (const Case& given : cases)
+    for (const Index rank : {1, 2, 7}) {
+      CAPTURE(given.name, rank);
+      const lore::Matrix<double> V = basis<double>(13, rank);
+      const auto reference = evaluate<double>(by_user(given.data, OwnStore{given.data.X}), V, true);
+      const auto dense_known = Known<double>(by_user(given.data, OwnStore{given.data.X}), V);
+      const auto comparisons = by_user(given.data, pairs<double>(given.data));
+      for (const bool rank_one : {true, false})
+        check_same(evaluate<double>(comparisons, V, rank_one, lore::Threads(3)), reference);
+      const Known<double> known(comparisons, V);
+      check_same(known.evaluation, reference);
+      CHECK((known.weight_gradient - dense_known.weight_gradient).norm() <=
+            tolerance<double>() * dense_known.weight_gradient.norm());
+      const Known<double> spread(comparisons, V, lore::Threads(3));
+      CHECK(spread.evaluation.gradient == known.evaluation.gradient);
+      CHECK(spread.weight_gradient == known.weight_gradient);
+      CHECK(spread.evaluation.value == known.evaluation.value);
+
+      lore::Pass<double> pass(comparisons);
+      const Fixed<double, lore::Features> fixed(comparisons, rank, 23);
+      lore::Matrix<double> gradient, weight_gradient;
+      const auto touched = static_cast<double>(pass.vectors());
+      pass.value_and_gradient(V, fixed, gradient);
+      CHECK(static_cast<double>(pass.vectors_streamed()) <= given.general * touched);
+      const auto flat = [](Index, Index, const auto& t, auto& g) {
+        g.setConstant(1);
+        return static_cast<double>(t.sum());
+      };
+      pass.value_and_gradients(V, fixed.W, flat, gradient, weight_gradient);
+      CHECK(static_cast<double>(pass.vectors_streamed()) <= given.known * touched);
+      CHECK(pass.vectors_streamed() >= pass.vectors());
+      const long counted = allocations;
+      pass.value_and_gradients(V, fixed.W, flat, gradient, weight_gradient);
+      pass.value_and_gradient(V, fixed, gradient);
+      CHECK(allocations == counted);
+    }
+}
+
+TEST_CASE("Users with none, one, many and most of the comparisons, in odd dimensions and 16 bits") {
+  for (const Index d : {1, 33, 129, 1031}) {
+    Data data(d, 3);
+    data.counts = {0, 1, 6, 7, 13, 4, 90, 0};  // 121, as drawn
+    const lore::Matrix<float> V = basis<float>(d, d == 1 ? 1 : 4);
+    const auto reference = Known<float>(by_user(data, OwnStore{data.X}), V);
+    for (const auto& features : {dense<float>(data), dense<Eigen::half>(data), dense<Eigen::bfloat16>(data),
+                                 pairs<Eigen::half>(data), pairs<Eigen::bfloat16>(data)}) {
+      CAPTURE(d);
+      const Known<float> got(by_user(data, features), V, lore::Threads(2));
+      check_same(got.evaluation, reference.evaluation);
+      CHECK((got.weight_gradient - reference.weight_gradient).norm() <=
+            tolerance<float>() * reference.weight_gradient.norm());
+    }
+    const auto plain = evaluate<float>(by_user(data, OwnStore{data.X}), V, false);
+    check_same(reference.evaluation, plain);
+  }
+}
+
 TEST_CASE("A pass gives the same bits for any number of threads") {
   const Data data(40);
   for (const bool indexed : {false, true})

@@ -25,31 +25,49 @@ using NarrowLanes = std::uint16_t __attribute__((vector_size(2 * float_lanes)));
 using WideLanes = std::uint32_t __attribute__((vector_size(4 * float_lanes)));
 using FloatLanes = float __attribute__((vector_size(4 * float_lanes)));
 
-/// Reads `lanes` stored values as a packet of Scalar. Widening is exact for every finite value.
+/// Widens `lanes` stored 16-bit values, exactly for every finite one, in plain vector code.
+template <class T>
+[[gnu::always_inline]] inline Packet<float> widen(const T* from) {
+  NarrowLanes raw;
+  std::memcpy(&raw, from, sizeof raw);
+  const WideLanes bits = __builtin_convertvector(raw, WideLanes);
+  WideLanes widened;
+  if constexpr (std::is_same_v<T, Eigen::bfloat16>) {
+    widened = bits << 16;
+  } else {
+    // f16: exponent and mantissa moved into place, then rescaled by 2^112, which also serves subnormals.
+    const WideLanes magnitude = (bits & 0x7fffU) << 13;
+    FloatLanes value;
+    std::memcpy(&value, &magnitude, sizeof value);
+    value = value * 0x1p112F;
+    std::memcpy(&widened, &value, sizeof widened);
+    widened |= (bits & 0x8000U) << 16;
+  }
+  Packet<float> out;
+  std::memcpy(&out, &widened, sizeof out);
+  return out;
+}
+
+/// Reads `lanes` stored values as a packet of Scalar: `widen`, or the processor's own conversion where it has
+/// one.
 template <Real Scalar, class T>
 [[gnu::always_inline]] inline Packet<Scalar> load_packet(const T* from) {
   if constexpr (std::is_same_v<T, Scalar>) {
     return Eigen::internal::ploadu<Packet<Scalar>>(from);
   } else {
     static_assert(std::is_same_v<Scalar, float>);
-    NarrowLanes raw;
-    std::memcpy(&raw, from, sizeof raw);
-    const WideLanes bits = __builtin_convertvector(raw, WideLanes);
-    WideLanes widened;
-    if constexpr (std::is_same_v<T, Eigen::bfloat16>) {
-      widened = bits << 16;
-    } else {
-      // f16: exponent and mantissa moved into place, then rescaled by 2^112, which also serves subnormals.
-      const WideLanes magnitude = (bits & 0x7fffU) << 13;
-      FloatLanes value;
-      std::memcpy(&value, &magnitude, sizeof value);
-      value = value * 0x1p112F;
-      std::memcpy(&widened, &value, sizeof widened);
-      widened |= (bits & 0x8000U) << 16;
+#if defined(__F16C__)
+    if constexpr (std::is_same_v<T, Eigen::half>) {
+      const auto* words = reinterpret_cast<const __m128i*>(from);
+      if constexpr (float_lanes == 4) return _mm_cvtph_ps(_mm_loadl_epi64(words));
+      if constexpr (float_lanes == 8) return _mm256_cvtph_ps(_mm_loadu_si128(words));
+#if defined(__AVX512F__)
+      if constexpr (float_lanes == 16)
+        return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
+#endif
     }
-    Packet<float> out;
-    std::memcpy(&out, &widened, sizeof out);
-    return out;
+#endif
+    return widen(from);
   }
 }
 
@@ -189,8 +207,9 @@ template <Real Scalar, class T>
         G[b * stride + r] += C[j * C_stride + b] * static_cast<Scalar>(x[j][r]);
 }
 
-/// Columns that `stream_dots` and `stream_sums` take at once.
-inline constexpr int stream_width = many_registers ? 8 : 4;
+/// Columns that `stream_dots` and `stream_sums` take at once. More would evict each other from the nearest
+/// cache when columns lie a power of two apart.
+inline constexpr int stream_width = many_registers ? 6 : 4;
 
 template <Real Scalar>
 struct PacketPair {
@@ -214,9 +233,27 @@ template <Real Scalar, class T>
   }
 }
 
-/// t_j = x_j'u for `stream_width` columns; u in the order of `load_pair`.
+/// Calls pair(r) for every 2 `lanes` rows below d, and between(line) before each two cache lines of a column,
+/// with the lines counted from 0 in values of T. @return the first row that is left over
+template <Real Scalar, class T, class Pair, class Between>
+[[gnu::always_inline]] inline Index for_pairs(Index d, Pair&& pair, Between&& between) {
+  constexpr Index two = 2 * lanes<Scalar>, line = 64 / static_cast<Index>(sizeof(T));
+  Index r = 0;
+  for (Index ahead = 0; r + 2 * line <= d; ahead += line) {
+    between(ahead);
+#pragma GCC unroll 8
+    for (Index q = 0; q < 2 * line; q += two) pair(r + q);
+    r += 2 * line;
+  }
+  for (; r + two <= d; r += two) pair(r);
+  return r;
+}
+
+/// t_j = x_j'u for `stream_width` columns; u in the order of `load_pair`. Brings the front halves of the
+/// `next` columns nearer meanwhile: memory must never be idle, nor asked for more at once than it can serve.
 template <Real Scalar, class T>
-[[gnu::noinline]] void stream_dots(const T* const* column, const Scalar* u, Index d, Scalar* t) {
+[[gnu::noinline]] void stream_dots(const T* const* column, const Scalar* u, Index d, Scalar* t,
+                                   const T* const* next) {
   using namespace Eigen::internal;
   using P = Packet<Scalar>;
   constexpr Index n = lanes<Scalar>;
@@ -228,31 +265,36 @@ template <Real Scalar, class T>
     sum[j] = pset1<P>(Scalar(0));
     x[j] = column[j];
   }
-  Index r = 0;
-  for (; r + 2 * n <= d; r += 2 * n) {
-    const P first = ploadu<P>(u + r), second = ploadu<P>(u + r + n);
+  const Index rest = for_pairs<Scalar, T>(
+      d,
+      [&](Index r) {
+        const P first = ploadu<P>(u + r), second = ploadu<P>(u + r + n);
 #pragma GCC unroll 8
-    for (int j = 0; j < J; ++j) {
-      const PacketPair<Scalar> e = load_pair<Scalar>(x[j] + r);
-      sum[j] = pmadd(e.first, first, sum[j]);
-      sum[j] = pmadd(e.second, second, sum[j]);
-    }
-  }
+        for (int j = 0; j < J; ++j) {
+          const PacketPair<Scalar> e = load_pair<Scalar>(x[j] + r);
+          sum[j] = pmadd(e.first, first, sum[j]);
+          sum[j] = pmadd(e.second, second, sum[j]);
+        }
+      },
+      [&](Index ahead) {
+#pragma GCC unroll 8
+        for (int j = 0; j < J; ++j) __builtin_prefetch(next[j] + ahead, 0, 2);
+      });
   for (int j = 0; j < J; ++j) {
     Scalar total = predux(sum[j]);
-    for (Index q = r; q < d; ++q) total += static_cast<Scalar>(x[j][q]) * u[q];
+    for (Index q = rest; q < d; ++q) total += static_cast<Scalar>(x[j][q]) * u[q];
     t[j] = total;
   }
 }
 
 /// h += sum_j g_j x_j for `stream_width` columns, which are near; h in the order of `load_pair`. Brings
-/// the front parts of the `next` columns nearer meanwhile, since memory would be idle.
+/// the back halves of the `next` columns nearer meanwhile.
 template <Real Scalar, class T>
 [[gnu::noinline]] void stream_sums(const T* const* column, const Scalar* g, Index d, Scalar* h,
                                    const T* const* next) {
   using namespace Eigen::internal;
   using P = Packet<Scalar>;
-  constexpr Index n = lanes<Scalar>, line = 64 / static_cast<Index>(sizeof(T));
+  constexpr Index n = lanes<Scalar>;
   constexpr int J = stream_width;
   P factor[J];
   const T* x[J];
@@ -261,21 +303,25 @@ template <Real Scalar, class T>
     factor[j] = pset1<P>(g[j]);
     x[j] = column[j];
   }
-  Index r = 0;
-  for (Index ahead = 0; r + 2 * n <= d; r += 2 * n, ahead += line) {
+  const Index half = d / 2;
+  const Index rest = for_pairs<Scalar, T>(
+      d,
+      [&](Index r) {
+        P first = ploadu<P>(h + r), second = ploadu<P>(h + r + n);
 #pragma GCC unroll 8
-    for (int j = 0; j < J; ++j) __builtin_prefetch(next[j] + ahead, 0, 2);
-    P first = ploadu<P>(h + r), second = ploadu<P>(h + r + n);
+        for (int j = 0; j < J; ++j) {
+          const PacketPair<Scalar> e = load_pair<Scalar>(x[j] + r);
+          first = pmadd(e.first, factor[j], first);
+          second = pmadd(e.second, factor[j], second);
+        }
+        pstoreu(h + r, first);
+        pstoreu(h + r + n, second);
+      },
+      [&](Index ahead) {
 #pragma GCC unroll 8
-    for (int j = 0; j < J; ++j) {
-      const PacketPair<Scalar> e = load_pair<Scalar>(x[j] + r);
-      first = pmadd(e.first, factor[j], first);
-      second = pmadd(e.second, factor[j], second);
-    }
-    pstoreu(h + r, first);
-    pstoreu(h + r + n, second);
-  }
-  for (; r < d; ++r)
+        for (int j = 0; j < J; ++j) __builtin_prefetch(next[j] + half + ahead, 0, 2);
+      });
+  for (Index r = rest; r < d; ++r)
     for (int j = 0; j < J; ++j) h[r] += g[j] * static_cast<Scalar>(x[j][r]);
 }
 

@@ -3,6 +3,9 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
+#include <cstdint>
+#include <limits>
 #include <memory>
 #include <type_traits>
 #include <utility>
@@ -32,9 +35,11 @@ namespace lore {
 /// A step may keep state by user, so a user's weights can move between the forward half (Z) and the gradient
 /// of V.
 ///
-/// Dense features are read a user at a time; an embedding table once for S = V'E and once for the gradient,
-/// however many comparisons share an embedding. Sums run over fixed blocks in order: the same bits for any
-/// number of threads. After the first call with a rank nothing is allocated.
+/// Dense features are read a user at a time. An embedding table is read by blocks that stay in cache: once
+/// where the comparisons (with a user step: all comparisons of a user) close within a block, the other
+/// embeddings twice, for the scores and for the gradient, however many comparisons share them. Sums run over
+/// fixed blocks in order: the same bits for any number of threads. After the first call with a rank nothing
+/// is allocated.
 template <Real Scalar, class Store = Features, Executor E = Serial>
 requires FeatureStore<Store, Scalar>
 class Pass {
@@ -47,9 +52,9 @@ class Pass {
   explicit Pass(Comparisons<Store> comparisons, E executor = {})
       : comparisons_(std::move(comparisons)), executor_(std::move(executor)) {
     comparisons_.validate();
+    values_.resize(static_cast<std::size_t>(comparisons_.users()));
     if constexpr (TableStore<Store>)
       if (comparisons_.features->indexed()) index_items();
-    values_.resize(static_cast<std::size_t>(comparisons_.users()));
     cut_segments();
   }
 
@@ -60,6 +65,10 @@ class Pass {
   [[nodiscard]] Index vectors() const noexcept {
     return indexed() ? static_cast<Index>(items_.size()) : comparisons_.size();
   }
+
+  /// Vectors that the last evaluation read from memory: one that is used again while its block is in cache (1
+  /// MB) counts once, one that is fetched again counts again.
+  [[nodiscard]] Index vectors_streamed() const noexcept { return streamed_; }
 
   /// Sum of the comparisons' weights omega; their number where there are none.
   [[nodiscard]] double total_weight() const {
@@ -103,8 +112,8 @@ class Pass {
   }
 
   /// F = sum_ij f_ij(x_ij' V w_i) with known weights, and its gradients with respect to V and W. By user, u =
-  /// V w_i, t = X'u, h = X g, dV += h w_i', dw_i = V'h, or by scores, whichever is less work; dense features,
-  /// and pairs of an embedding table that share few embeddings, are read once.
+  /// V w_i, t = X'u, h = X g, dV += h w_i', dw_i = V'h, or by scores, whichever is less work. Features are
+  /// read once, but for embeddings of comparisons that do not close within a block.
   /// @param W     K x users
   /// @param step  value = step(i, first, t, g): margins t (m) of user i's positions first .. first + m; g
   /// (m),
@@ -122,6 +131,11 @@ class Pass {
     if (by_user_pays(V.cols())) {
       dV.resize(V.rows(), V.cols());
       return run_margins(V, W, step, dV, dW);
+    }
+    if (indexed()) {
+      dV.resize(V.rows(), V.cols());
+      reserve(V.cols());
+      return run_pairs(V, W, step, dV, dW);
     }
     return value_and_gradient(
         V,
@@ -145,7 +159,9 @@ class Pass {
     Matrix<Scalar> Z(rank, comparisons_.size());
     if (indexed()) {
       reserve(rank);
-      score_items(V);
+      executor_.for_each(item_chunks_, [&](Index a) {
+        score_items(work_[at(a)], V, vectors() * a / item_chunks_, vectors() * (a + 1) / item_chunks_);
+      });
       executor_.for_each(static_cast<Index>(chunks_.size()) - 1, [&](Index a) {
         for (Index p = first_position(a); p < first_position(a + 1); ++p)
           Z.col(p) = item_scores_.col(chosen_[at(p)]) - item_scores_.col(rejected_[at(p)]);
@@ -164,10 +180,51 @@ class Pass {
   static constexpr Index tile = 32;            ///< columns whose addresses are gathered at once
   static constexpr Index segment_block = 256;  ///< segments whose u and h are in memory at once
   static constexpr Index row_block = 256;
+  static constexpr Index tasks_at_most = 64;
+  static constexpr Index cache_bytes = Index{1} << 20;  ///< what stays near between two uses
+  static constexpr Index tile_columns = 24;             ///< of a tile, between the dots and the sums, at most
+  static constexpr Index tile_pairs = 64;               ///< comparisons of a tile, at most
 
-  /// Positions of one user that are worked through in a row.
+  /// Positions of one user that are worked through in a row, tile by tile.
   struct Segment {
-    Index user, begin, end;
+    Index user, begin, end, first_tile, last_tile;
+  };
+
+  /// Positions whose features stay in cache between the dots and the sums, and the first of their columns.
+  struct Tile {
+    Index begin, end, column;
+  };
+
+  /// How an embedding table is worked through: blocks of touched embeddings that stay in cache, and the units
+  /// (comparisons, or users) whose embeddings all lie in one.
+  struct Blocks {
+    std::vector<Index> begin;                   ///< first item of each block, then their number
+    std::vector<Index> closed, closed_begin;    ///< units, by block
+    std::vector<Index> open;                    ///< the other units
+    std::vector<Index> settled, settled_begin;  ///< items of closed units alone, by block
+    std::vector<Index> late;                    ///< the other items
+  };
+
+  /// Columns in the features' own memory.
+  template <class T>
+  struct InPlace {
+    const T* values;
+    Index d;
+    [[nodiscard]] const T* take(Index column, Index) const { return values + column * d; }
+    [[nodiscard]] const T* expect(Index column) const { return values + column * d; }
+  };
+
+  /// Columns converted into room for `tile` of them.
+  template <class Load>
+  struct Converted {
+    Load load;
+    Scalar* room;
+    Index d;
+    [[nodiscard]] const Scalar* take(Index column, Index slot) const {
+      load(column, room + slot * d);
+      return room + slot * d;
+    }
+    [[nodiscard]] const Scalar* expect(Index) const { return room; }
   };
 
   struct Work {
@@ -175,6 +232,7 @@ class Pass {
     Vector<Scalar> direction;            ///< d, h = X g of a rank-one step
     std::vector<Scalar> scores, slopes;  ///< K x m of the chunk's largest user
     Vector<Scalar> weights;              ///< K
+    Matrix<Scalar> item_slopes;          ///< K x tile
     std::vector<Scalar> loaded;          ///< d x tile, for storage that the kernels do not read in place
   };
 
@@ -205,7 +263,7 @@ class Pass {
   [[gnu::noinline]] void reserve(Index rank) {
     if (rank == reserved_rank_) return;
     const Index n = comparisons_.size(), users = comparisons_.users();
-    const Index most = indexed() ? 64 : std::clamp<Index>(n / (4 * rank), 1, 64);
+    const Index most = indexed() ? tasks_at_most : std::clamp<Index>(n / (4 * rank), 1, tasks_at_most);
     const Index count = std::max<Index>(std::min(users, most), 1);
     chunks_.assign(1, 0);
     for (Index i = 0; i < users; ++i)
@@ -213,71 +271,51 @@ class Pass {
           comparisons_.end(i) * count >= n * static_cast<Index>(chunks_.size()) && i + 1 < users)
         chunks_.push_back(i + 1);
     chunks_.push_back(users);
-    item_chunks_ = indexed() ? std::clamp<Index>(vectors() / (4 * rank), 1, 64) : 0;
+    item_chunks_ = indexed() ? std::clamp<Index>(vectors() / (4 * rank), 1, tasks_at_most) : 0;
     const Index width = comparisons_.dimension();
-    work_.resize(std::max(chunks_.size() - 1, at(item_chunks_)));
+    Index longest = 0;
+    for (Index i = 0; i < users; ++i) longest = std::max(longest, comparisons_.count(i));
+    work_.resize(std::max(work_.size(), indexed() ? at(tasks_at_most) : chunks_.size() - 1));
     for (std::size_t a = 0; a < work_.size(); ++a) {
       Work& work = work_[a];
-      if (!indexed() || static_cast<Index>(a) < item_chunks_) work.gradient.resize(width, rank);
-      if (!indexed()) work.direction.resize(width);
       work.weights.resize(rank);
-      Index largest = 0;
-      if (a + 1 < chunks_.size())
+      if (indexed()) {
+        if (static_cast<Index>(a) < item_chunks_) work.gradient.resize(width, rank);
+        work.item_slopes.resize(rank, tile);
+        work.slopes.resize(at(longest));
+      } else if (a + 1 < chunks_.size()) {
+        work.gradient.resize(width, rank);
+        work.direction.resize(width);
+        Index largest = 0;
         for (Index i = chunks_[a]; i < chunks_[a + 1]; ++i)
           largest = std::max(largest, comparisons_.count(i));
-      work.scores.resize(indexed() ? 0 : at(largest * rank));
-      work.slopes.resize(at(largest * (indexed() ? 1 : rank)));
+        work.scores.resize(at(largest * rank));
+        work.slopes.resize(at(largest * rank));
+      }
     }
     if (indexed()) {
       item_scores_.resize(rank, vectors());
       position_scores_.resize(rank, n);
       position_slopes_.resize(rank, n);
-      item_slopes_.resize(rank, vectors());
     }
     reserved_rank_ = rank;
   }
 
-  /// Calls body(addresses, m, first, next) for tiles of the columns that column_of(first .. end) names, with
-  /// the addresses of the tile after, or the same, in place when the kernels can read the storage, else
-  /// through `work.loaded`. At least `stream_width` addresses
-  /// can be read: a small tile is filled up with its first column.
-  template <class ColumnOf, class Body>
-  void for_tiles(Work& work, Index begin, Index end, Index width, ColumnOf&& column_of, Body&& body) const {
+  /// Calls body(columns) with columns.take(column, slot) the address of a column, in place where the kernels
+  /// can read the storage, else converted into slot 0 .. tile - 1 of `work.loaded`.
+  template <class Body>
+  void with_columns(Work& work, Body&& body) const {
     const Index d = comparisons_.dimension();
-    const auto by_address = [&](const auto* base) {
-      using T = std::remove_cvref_t<decltype(*base)>;
-      const T *tiles[2][tile], **now = tiles[0], **next = tiles[1];
-      const auto gather = [&](const T** out, Index p) {
-        const Index m = std::min(width, end - p);
-        for (Index j = 0; j < m; ++j) out[j] = base + column_of(p + j) * d;
-        for (Index j = std::max<Index>(m, 1); j < detail::stream_width; ++j) out[j] = out[0];
-      };
-      if (begin < end) gather(now, begin);
-      for (Index p = begin; p < end; p += width) {
-        const bool more = p + width < end;
-        if (more) gather(next, p + width);
-        body(static_cast<const T* const*>(now), std::min(width, end - p), p,
-             static_cast<const T* const*>(more ? next : now));
-        std::swap(now, next);
-      }
-    };
     const auto by_loading = [&](auto&& load) {
-      work.loaded.resize(at(d * width));
-      const Scalar* address[tile];
-      for (Index p = begin; p < end; p += width) {
-        const Index m = std::min(width, end - p);
-        for (Index j = 0; j < std::max<Index>(m, detail::stream_width); ++j)
-          address[j] = work.loaded.data() + (j < m ? j : 0) * d;
-        for (Index j = 0; j < m; ++j) load(column_of(p + j), work.loaded.data() + j * d);
-        body(static_cast<const Scalar* const*>(address), m, p, static_cast<const Scalar* const*>(address));
-      }
+      work.loaded.resize(at(d * tile));
+      body(Converted<std::remove_cvref_t<decltype(load)>>{load, work.loaded.data(), d});
     };
     if constexpr (TableStore<Store>) {
       const FeatureMatrix& table = comparisons_.features->table();
       table.visit([&](const auto* values) {
         using T = std::remove_cvref_t<decltype(*values)>;
         if constexpr (detail::readable_in_place<Scalar, T>)
-          by_address(values);
+          body(InPlace<T>{values, d});
         else
           by_loading([&](Index column, Scalar* out) { table.load(column, out); });
       });
@@ -286,13 +324,26 @@ class Pass {
     }
   }
 
+  /// Calls body(addresses, m, first) for tiles of the columns that column_of(begin .. end) names.
+  template <class ColumnOf, class Body>
+  void for_tiles(Work& work, Index begin, Index end, ColumnOf&& column_of, Body&& body) const {
+    with_columns(work, [&](const auto& columns) {
+      decltype(columns.expect(0)) address[tile];
+      for (Index p = begin; p < end; p += tile) {
+        const Index m = std::min(tile, end - p);
+        for (Index j = 0; j < m; ++j) address[j] = columns.take(column_of(p + j), j);
+        body(&address[0], m, p);
+      }
+    });
+  }
+
   [[nodiscard]] Index column_at(Index position) const { return comparisons_.column[at(position)]; }
 
   [[gnu::noinline]] void score_positions(Work& work, Index begin, Index end, const Matrix<Scalar>& V,
                                          Scalar* Z) const {
     for_tiles(
-        work, begin, end, tile, [&](Index p) { return column_at(p); },
-        [&](const auto* x, Index m, Index p, const auto*) {
+        work, begin, end, [&](Index p) { return column_at(p); },
+        [&](const auto* x, Index m, Index p) {
           detail::scores_of_columns(x, m, V.rows(), V.data(), V.cols(), Z + (p - begin) * V.cols());
         });
   }
@@ -302,8 +353,8 @@ class Pass {
                                        Scalar* G) const {
     const Index d = comparisons_.dimension();
     for_tiles(
-        work, begin, end, tile, [&](Index p) { return column_at(p); },
-        [&](const auto* x, Index m, Index p, const auto*) {
+        work, begin, end, [&](Index p) { return column_at(p); },
+        [&](const auto* x, Index m, Index p) {
           detail::add_outer_products(x, m, d, C + (p - begin) * rank, rank, rank, G, d);
         });
   }
@@ -315,6 +366,9 @@ class Pass {
   template <class Step>
   void run_users(const Matrix<Scalar>& V, Step& step, Matrix<Scalar>& gradient) {
     const Index rank = V.cols(), chunks = static_cast<Index>(chunks_.size()) - 1;
+    streamed_ = 0;
+    for (Index i = 0; i < comparisons_.users(); ++i)
+      streamed_ += comparisons_.count(i) * (comparisons_.count(i) > cache_bytes / column_bytes() ? 2 : 1);
     executor_.for_each(chunks, [&](Index a) {
       Work& work = work_[at(a)];
       work.gradient.setZero();
@@ -345,25 +399,82 @@ class Pass {
     reduce(chunks, gradient);
   }
 
-  /// Users in segments, so that one user with most of the comparisons occupies every thread.
-  void cut_segments() {
+  /// Users in segments, so that one user with most of the comparisons occupies every thread, and segments in
+  /// tiles.
+  [[gnu::noinline]] void cut_segments() {
     const Index longest = std::max<Index>(256, comparisons_.size() / 16);
     for (Index i = 0; i < comparisons_.users(); ++i) {
       const Index m = comparisons_.count(i), parts = (m + longest - 1) / longest;
-      for (Index part = 0; part < parts; ++part)
-        segments_.push_back(
-            {i, comparisons_.begin(i) + m * part / parts, comparisons_.begin(i) + m * (part + 1) / parts});
+      for (Index part = 0; part < parts; ++part) {
+        Segment segment{i, comparisons_.begin(i) + m * part / parts,
+                        comparisons_.begin(i) + m * (part + 1) / parts, static_cast<Index>(tiles_.size()), 0};
+        if (indexed())
+          cut_pairs(segment);
+        else
+          cut_columns(segment);
+        segment.last_tile = static_cast<Index>(tiles_.size());
+        segments_.push_back(segment);
+      }
     }
+    tiles_.push_back({comparisons_.size(), comparisons_.size(), tile_column_count()});
     margins_.resize(at(comparisons_.size()));
     margin_slopes_.resize(at(comparisons_.size()));
   }
 
-  /// Whether margins by user are less work than by scores. An embedding table is read by pairs then, which
-  /// pays where few embeddings are shared.
+  void cut_columns(const Segment& segment) {
+    constexpr Index step = detail::stream_width;
+    const Index most = std::clamp(cache_bytes / (5 * column_bytes()) / step * step, step, tile_columns);
+    for (Index p = segment.begin; p < segment.end; p += most)
+      tiles_.push_back({p, std::min(p + most, segment.end), p});
+  }
+
+  /// A tile of pairs holds each embedding that they share once.
+  void cut_pairs(const Segment& segment) {
+    Tile current{segment.begin, segment.begin, tile_column_count()};
+    const auto place = [&](Index item) {
+      for (Index q = current.column; q < tile_column_count(); ++q)
+        if (tile_items_[at(q)] == item) return q - current.column;
+      tile_items_.push_back(item);
+      return tile_column_count() - 1 - current.column;
+    };
+    for (Index p = segment.begin; p < segment.end; ++p) {
+      const Index before = tile_column_count();
+      Index first = place(items_[at(chosen_[at(p)])]), second = place(items_[at(rejected_[at(p)])]);
+      if (std::max(first, second) >= tile_columns || current.end - current.begin == tile_pairs) {
+        tile_items_.resize(at(before));
+        tiles_.push_back(current);
+        current = {p, p, before};
+        first = place(items_[at(chosen_[at(p)])]);
+        second = place(items_[at(rejected_[at(p)])]);
+      }
+      tile_pair_[at(p)] = {static_cast<std::uint8_t>(first), static_cast<std::uint8_t>(second)};
+      current.end = p + 1;
+    }
+    if (current.begin < current.end) tiles_.push_back(current);
+  }
+
+  /// Columns of all tiles so far.
+  [[nodiscard]] Index tile_column_count() const noexcept {
+    return indexed() ? static_cast<Index>(tile_items_.size()) : comparisons_.size();
+  }
+
+  /// Bytes of one vector as it is stored.
+  [[nodiscard]] Index column_bytes() const {
+    Index each = sizeof(Scalar);
+    if constexpr (TableStore<Store>)
+      each = static_cast<Index>(bytes_of(comparisons_.features->table().storage()));
+    return std::max<Index>(1, comparisons_.dimension()) * each;
+  }
+
+  /// Whether margins by user are less work than by scores, with four operations in the time of a byte.
   [[nodiscard]] bool by_user_pays(Index rank) const {
     const Index n = comparisons_.size(), segments = static_cast<Index>(segments_.size());
-    if (indexed() && 2 * n > vectors() + vectors() / 10) return false;
-    return rank == 1 || n * (rank - 1) >= 2 * rank * segments;
+    if (!indexed()) return rank == 1 || n * (rank - 1) >= 2 * rank * segments;
+    const Index d = comparisons_.dimension(), columns = tile_column_count();
+    const Index twice = vectors() + static_cast<Index>(by_pair_.late.size());
+    const Index user = std::max(4 * d * columns + 6 * d * rank * segments, 4 * column_bytes() * columns);
+    const Index score = std::max(4 * d * rank * vectors(), 4 * column_bytes() * twice);
+    return user <= score;
   }
 
   template <class Step>
@@ -377,9 +488,10 @@ class Pass {
     segment_weights_by_row_.resize(room, K);
     segment_gradients_.resize(K, room);
     segment_values_.resize(at(room));
-    work_.resize(std::max(work_.size(), at(std::min<Index>(room, 64))));
+    work_.resize(std::max(work_.size(), at(std::min(room, tasks_at_most))));
     dW.setZero();
     dV.setZero();
+    streamed_ = tile_column_count();
     double value = 0;
     for (Index first = 0; first < count; first += segment_block) {
       const Index some = std::min(segment_block, count - first);
@@ -388,7 +500,7 @@ class Pass {
         segment_weights_by_row_.row(s) = segment_weights_.col(s).transpose();
       }
       executor_.for_each(blocks, [&](Index b) { place_rewards(V, b * row_block, some); });
-      const Index tasks = std::min<Index>(some, 64);
+      const Index tasks = std::min(some, tasks_at_most);
       executor_.for_each(tasks, [&](Index a) {
         for (Index s = some * a / tasks; s < some * (a + 1) / tasks; ++s)
           run_segment(work_[at(a)], segments_[at(first + s)], s, step);
@@ -445,46 +557,50 @@ class Pass {
   /// dots and the sums.
   template <class Step>
   void run_segment(Work& work, const Segment& segment, Index s, Step& step) {
-    if constexpr (TableStore<Store>)
-      if (indexed()) {
-        stream<2>(work, segment, s, step, [&](Index q) {
-          const Index column = column_at(q / 2);
-          return q % 2 == 0 ? comparisons_.features->chosen(column) : comparisons_.features->rejected(column);
-        });
-        return;
-      }
-    stream<1>(work, segment, s, step, [&](Index p) { return column_at(p); });
-  }
-
-  /// @tparam Each  columns a comparison: 1, or 2 whose difference counts
-  template <int Each, class Step, class ColumnOf>
-  void stream(Work& work, const Segment& segment, Index s, Step& step, ColumnOf&& column_of) {
-    constexpr Index width = detail::stream_width;
-    const Index d = comparisons_.dimension(), end = Each * segment.end;
+    constexpr Index J = detail::stream_width;
+    const Index d = comparisons_.dimension(), all = tile_column_count();
+    const Index* const column = indexed() ? tile_items_.data() : comparisons_.column.data();
     Scalar* const u = rewards_.data() + s * d;
     Scalar* const h = pulls_.data() + s * d;
     std::fill_n(h, d, Scalar(0));
     double value = 0;
-    bool ordered = false;
-    for_tiles(work, Each * segment.begin, end, width, column_of,
-              [&]<class T>(const T* const* x, Index m, Index q, const T* const* next) {
-                if (!ordered) order_pairs<T>(u, d, true);
-                ordered = true;
-                Scalar t[width], g[width] = {};
-                detail::stream_dots(x, u, d, t);
-                const Index first = q / Each, some = m / Each;
-                for (Index j = 0; j < some; ++j)
-                  margins_[at(first + j)] = Each == 1 ? t[j] : t[2 * j] - t[2 * j + 1];
-                Column slopes(margin_slopes_.data() + first, some);
-                value += step(segment.user, first, Column(margins_.data() + first, some), slopes);
-                for (Index j = 0; j < some; ++j) {
-                  g[Each * j] = slopes(j);
-                  if constexpr (Each == 2) g[2 * j + 1] = -slopes(j);
-                }
-                detail::stream_sums(x, g, d, h, next);
-                if (q + m == end) order_pairs<T>(h, d, false);
-              });
+    with_columns(work, [&](const auto& columns) {
+      using Address = decltype(columns.expect(0));
+      using T = std::remove_cvref_t<decltype(*columns.expect(0))>;
+      order_pairs<T>(u, d, true);
+      for (Index a = segment.first_tile; a < segment.last_tile; ++a) {
+        const Tile& part = tiles_[at(a)];
+        const Index count = tiles_[at(a + 1)].column - part.column, some = part.end - part.begin;
+        Address x[tile_columns + J], next[tile_columns + J];  // filled up with the last column
+        for (Index j = 0; j < count + J; ++j) {
+          x[j] = j < count ? columns.take(column[part.column + j], j) : x[count - 1];
+          next[j] = columns.expect(column[std::min(part.column + count + j, all - 1)]);
+        }
+        Scalar t[tile_columns + J], g[tile_columns + J] = {};
+        for (Index j = 0; j < count; j += J) detail::stream_dots(x + j, u, d, t + j, next + j);
+        for (Index j = 0; j < some; ++j) margins_[at(part.begin + j)] = tile_margin(part.begin + j, t, j);
+        Column slopes(margin_slopes_.data() + part.begin, some);
+        value += step(segment.user, part.begin, Column(margins_.data() + part.begin, some), slopes);
+        for (Index j = 0; j < some; ++j) add_tile_slope(part.begin + j, slopes(j), g, j);
+        for (Index j = 0; j < count; j += J) detail::stream_sums(x + j, g + j, d, h, next + j);
+      }
+      order_pairs<T>(h, d, false);
+    });
     segment_values_[at(s)] = value;
+  }
+
+  /// The margin of position p, the j-th of a tile whose columns have products t.
+  [[nodiscard]] Scalar tile_margin(Index p, const Scalar* t, Index j) const {
+    return indexed() ? t[tile_pair_[at(p)][0]] - t[tile_pair_[at(p)][1]] : t[j];
+  }
+
+  void add_tile_slope(Index p, Scalar slope, Scalar* g, Index j) const {
+    if (indexed()) {
+      g[tile_pair_[at(p)][0]] += slope;
+      g[tile_pair_[at(p)][1]] -= slope;
+    } else {
+      g[j] = slope;
+    }
   }
 
   /// Puts the d values at v into the order in which the kernels read pairs of T, or back.
@@ -503,14 +619,13 @@ class Pass {
     }
   }
 
+  /// A user step on an embedding table: a user whose embeddings all lie in one block is done with it.
   template <class Step>
   void run_items(const Matrix<Scalar>& V, Step& step, Matrix<Scalar>& gradient) {
     const Index rank = V.cols();
-    score_items(V);
-    executor_.for_each(static_cast<Index>(chunks_.size()) - 1, [&](Index a) {
-      Work& work = work_[at(a)];
-      for (Index i = chunks_[at(a)]; i < chunks_[at(a) + 1]; ++i) {
-        const Index begin = comparisons_.begin(i), m = comparisons_.count(i);
+    run_blocks(by_user_, V, gradient, [&](Work& work, Index, const Index* users, Index count) {
+      for (Index a = 0; a < count; ++a) {
+        const Index i = users[a], begin = comparisons_.begin(i), m = comparisons_.count(i);
         for (Index p = begin; p < begin + m; ++p)
           position_scores_.col(p) = item_scores_.col(chosen_[at(p)]) - item_scores_.col(rejected_[at(p)]);
         const ScoreBlock Z(position_scores_.data() + begin * rank, rank, m);
@@ -524,45 +639,97 @@ class Pass {
         }
       }
     });
-    add_items(rank);
-    reduce(item_chunks_, gradient);
   }
 
-  /// Each chunk's share of E Q', Q the sums of the comparisons' slopes by embedding.
-  [[gnu::noinline]] void add_items(Index rank) {
+  /// Known weights by scores on an embedding table: a comparison within one block is done with it.
+  template <class Step>
+  double run_pairs(const Matrix<Scalar>& V, const Matrix<Scalar>& W, Step& step, Matrix<Scalar>& dV,
+                   Matrix<Scalar>& dW) {
+    task_values_.assign(at(item_chunks_ + tasks_at_most), 0);
+    run_blocks(by_pair_, V, dV, [&](Work&, Index task, const Index* position, Index count) {
+      for (Index a = 0, b = 0; a < count; a = b) {
+        const Index p = position[a], i = user_of_[at(p)];  // p .. p + m: consecutive positions of one user
+        for (b = a + 1; b < count && position[b] == p + b - a && user_of_[at(position[b])] == i;) ++b;
+        const Index m = b - a;
+        Column slopes(margin_slopes_.data() + p, m);
+        for (Index q = p; q < p + m; ++q)
+          margins_[at(q)] =
+              W.col(i).dot(item_scores_.col(chosen_[at(q)]) - item_scores_.col(rejected_[at(q)]));
+        task_values_[at(task)] += step(i, p, Column(margins_.data() + p, m), slopes);
+        for (Index j = 0; j < m; ++j) position_slopes_.col(p + j) = slopes(j) * W.col(i);
+      }
+    });
+    executor_.for_each(static_cast<Index>(chunks_.size()) - 1, [&](Index a) {
+      for (Index i = chunks_[at(a)]; i < chunks_[at(a) + 1]; ++i) {
+        dW.col(i).setZero();
+        for (Index p = comparisons_.begin(i); p < comparisons_.end(i); ++p)
+          dW.col(i) +=
+              margin_slopes_[at(p)] * (item_scores_.col(chosen_[at(p)]) - item_scores_.col(rejected_[at(p)]));
+      }
+    });
+    double sum = 0;
+    for (const double value : task_values_) sum += value;
+    return sum;
+  }
+
+  /// Scores of the embeddings by blocks; settle(work, task, units, count) turns scores into
+  /// `position_slopes_` for the units that close within a block, whose embeddings are then added to the
+  /// gradient while they are near; then the other units, and their embeddings once more.
+  template <class Settle>
+  void run_blocks(const Blocks& plan, const Matrix<Scalar>& V, Matrix<Scalar>& gradient, Settle&& settle) {
+    const auto blocks = static_cast<Index>(plan.begin.size()) - 1,
+               open = static_cast<Index>(plan.open.size()), late = static_cast<Index>(plan.late.size());
+    const Index tasks = std::min(open, tasks_at_most);
     executor_.for_each(item_chunks_, [&](Index a) {
       Work& work = work_[at(a)];
-      const Index begin = vectors() * a / item_chunks_, end = vectors() * (a + 1) / item_chunks_;
-      for (Index t = begin; t < end; ++t) {
-        auto sum = item_slopes_.col(t);
-        sum.setZero();
-        for (Index q = incidence_offset_[at(t)]; q < incidence_offset_[at(t) + 1]; ++q) {
-          const Index p = incidence_[at(q)];
-          if (p >= 0)
-            sum += position_slopes_.col(p);
-          else
-            sum -= position_slopes_.col(-p - 1);
-        }
-      }
       work.gradient.setZero();
-      for_tiles(
-          work, begin, end, tile, [&](Index t) { return items_[at(t)]; },
-          [&](const auto* x, Index m, Index t, const auto*) {
-            detail::add_outer_products(x, m, comparisons_.dimension(), item_slopes_.data() + t * rank, rank,
-                                       rank, work.gradient.data(), comparisons_.dimension());
-          });
+      for (Index b = blocks * a / item_chunks_; b < blocks * (a + 1) / item_chunks_; ++b) {
+        score_items(work, V, plan.begin[at(b)], plan.begin[at(b + 1)]);
+        settle(work, a, plan.closed.data() + plan.closed_begin[at(b)],
+               plan.closed_begin[at(b + 1)] - plan.closed_begin[at(b)]);
+        add_items(work, plan.settled.data(), plan.settled_begin[at(b)], plan.settled_begin[at(b + 1)]);
+      }
     });
+    executor_.for_each(tasks, [&](Index a) {
+      settle(work_[at(a)], item_chunks_ + a, plan.open.data() + open * a / tasks,
+             open * (a + 1) / tasks - open * a / tasks);
+    });
+    executor_.for_each(item_chunks_, [&](Index a) {
+      add_items(work_[at(a)], plan.late.data(), late * a / item_chunks_, late * (a + 1) / item_chunks_);
+    });
+    reduce(item_chunks_, gradient);
+    streamed_ = vectors() + late;
   }
 
-  [[gnu::noinline]] void score_items(const Matrix<Scalar>& V) {
-    executor_.for_each(item_chunks_, [&](Index a) {
-      const Index begin = vectors() * a / item_chunks_, end = vectors() * (a + 1) / item_chunks_;
-      for_tiles(
-          work_[at(a)], begin, end, tile, [&](Index t) { return items_[at(t)]; },
-          [&](const auto* x, Index m, Index t, const auto*) {
-            detail::scores_of_columns(x, m, V.rows(), V.data(), V.cols(), item_scores_.data() + t * V.cols());
-          });
-    });
+  /// work.gradient += E Q' over list[begin .. end], Q the sums of the comparisons' slopes by embedding.
+  [[gnu::noinline]] void add_items(Work& work, const Index* list, Index begin, Index end) {
+    const Index d = comparisons_.dimension(), rank = work.gradient.cols();
+    for_tiles(
+        work, begin, end, [&](Index q) { return items_[at(list[q])]; },
+        [&](const auto* x, Index m, Index first) {
+          for (Index j = 0; j < m; ++j) {
+            auto sum = work.item_slopes.col(j);
+            sum.setZero();
+            const std::size_t t = at(list[first + j]);
+            for (Index q = incidence_offset_[t]; q < incidence_offset_[t + 1]; ++q) {
+              const Index p = incidence_[at(q)];
+              if (p >= 0)
+                sum += position_slopes_.col(p);
+              else
+                sum -= position_slopes_.col(-p - 1);
+            }
+          }
+          detail::add_outer_products(x, m, d, work.item_slopes.data(), rank, rank, work.gradient.data(), d);
+        });
+  }
+
+  /// Scores of items begin .. end.
+  [[gnu::noinline]] void score_items(Work& work, const Matrix<Scalar>& V, Index begin, Index end) {
+    for_tiles(
+        work, begin, end, [&](Index t) { return items_[at(t)]; },
+        [&](const auto* x, Index m, Index t) {
+          detail::scores_of_columns(x, m, V.rows(), V.data(), V.cols(), item_scores_.data() + t * V.cols());
+        });
   }
 
   /// gradient = the chunks' shares, added in order.
@@ -602,6 +769,66 @@ class Pass {
       incidence_[at(next[at(chosen_[at(p)])]++)] = p;
       incidence_[at(next[at(rejected_[at(p)])]++)] = -p - 1;
     }
+    tile_pair_.resize(at(n));
+    for (Index i = 0; i < comparisons_.users(); ++i)
+      user_of_.insert(user_of_.end(), at(comparisons_.count(i)), i);
+    std::vector<Index> positions(at(n));
+    for (Index p = 0; p < n; ++p) positions[at(p)] = p;
+    cut_blocks(n, positions, by_pair_);
+    cut_blocks(comparisons_.users(), user_of_, by_user_);
+  }
+
+  /// Blocks between whose items as few units as possible are cut.   @param unit_of  by position
+  [[gnu::noinline]] void cut_blocks(Index units, const std::vector<Index>& unit_of, Blocks& out) const {
+    const Index n = comparisons_.size(), count = vectors();
+    std::vector<Index> low(at(units), std::numeric_limits<Index>::max()), high(at(units), -1);
+    for (Index p = 0; p < n; ++p) {
+      Index &least = low[at(unit_of[at(p)])], &most = high[at(unit_of[at(p)])];
+      least = std::min({least, chosen_[at(p)], rejected_[at(p)]});
+      most = std::max({most, chosen_[at(p)], rejected_[at(p)]});
+    }
+    std::vector<Index> crossing(at(count + 1), 0);  // units that a cut before an item would part
+    for (Index i = 0; i < units; ++i)
+      if (low[at(i)] < high[at(i)]) {
+        ++crossing[at(low[at(i)] + 1)];
+        --crossing[at(high[at(i)] + 1)];
+      }
+    for (Index t = 1; t <= count; ++t) crossing[at(t)] += crossing[at(t - 1)];
+    const Index room = std::max<Index>(16, std::min(cache_bytes / column_bytes(), count / 16));
+    std::vector<Index> block(at(count));
+    out.begin.assign(1, 0);
+    while (out.begin.back() < count) {
+      const Index begin = out.begin.back();
+      const Index end = std::min(begin + room, count);
+      Index best = end;  // the last cut that parts nobody, else the best one in the back half
+      for (Index t = end; t > begin && crossing[at(best)] > 0; --t)
+        if (crossing[at(t)] == 0 || (2 * t > begin + end && crossing[at(t)] < crossing[at(best)])) best = t;
+      std::fill(block.begin() + begin, block.begin() + best, static_cast<Index>(out.begin.size()) - 1);
+      out.begin.push_back(best);
+    }
+    const auto blocks = static_cast<Index>(out.begin.size()) - 1;
+    const auto closes = [&](Index i) {
+      return high[at(i)] >= 0 && block[at(low[at(i)])] == block[at(high[at(i)])];
+    };
+    std::vector<std::vector<Index>> closed(at(blocks));
+    for (Index i = 0; i < units; ++i)
+      if (closes(i))
+        closed[at(block[at(low[at(i)])])].push_back(i);
+      else
+        out.open.push_back(i);
+    out.closed_begin.assign(1, 0);
+    out.settled_begin.assign(1, 0);
+    for (Index b = 0; b < blocks; ++b) {
+      out.closed.insert(out.closed.end(), closed[at(b)].begin(), closed[at(b)].end());
+      out.closed_begin.push_back(static_cast<Index>(out.closed.size()));
+      for (Index t = out.begin[at(b)]; t < out.begin[at(b + 1)]; ++t) {
+        bool settled = true;
+        for (Index q = incidence_offset_[at(t)]; q < incidence_offset_[at(t + 1)]; ++q)
+          settled = settled && closes(unit_of[at(std::max(incidence_[at(q)], -incidence_[at(q)] - 1))]);
+        (settled ? out.settled : out.late).push_back(t);
+      }
+      out.settled_begin.push_back(static_cast<Index>(out.settled.size()));
+    }
   }
 
   Comparisons<Store> comparisons_;
@@ -610,9 +837,11 @@ class Pass {
   std::vector<Index> chunks_;   ///< first user of each chunk, then users()
   std::vector<Work> work_;
   Index reserved_rank_ = -1;
+  Index streamed_ = 0;
 
   // Known weights only.
   std::vector<Segment> segments_;
+  std::vector<Tile> tiles_;                             ///< of all segments, then their end
   std::vector<Scalar> margins_, margin_slopes_;         ///< by position
   Matrix<Scalar> rewards_, pulls_;                      ///< d x segments of a block: u and h
   Matrix<Scalar> segment_weights_, segment_gradients_;  ///< K x segments of a block
@@ -624,8 +853,13 @@ class Pass {
   std::vector<Index> chosen_, rejected_;  ///< place in items_ of each position
   std::vector<Index> incidence_offset_;   ///< items_.size() + 1
   std::vector<Index> incidence_;          ///< position p where the item was chosen, -p - 1 where rejected
+  std::vector<Index> user_of_;            ///< by position
+  std::vector<Index> tile_items_;         ///< columns of the tiles' embeddings
+  std::vector<std::array<std::uint8_t, 2>> tile_pair_;  ///< by position: places in its tile
+  Blocks by_pair_, by_user_;
+  std::vector<double> task_values_;
   Index item_chunks_ = 0;
-  Matrix<Scalar> item_scores_, item_slopes_;          ///< K x items
+  Matrix<Scalar> item_scores_;                        ///< K x items
   Matrix<Scalar> position_scores_, position_slopes_;  ///< K x n
 };
 
