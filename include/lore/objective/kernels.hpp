@@ -99,9 +99,10 @@ template <int Most, class Body>
 }
 
 /// Z(b, j) = x_j' V_b over rows begin .. end for J columns and B basis columns at once; added when `add`.
+/// Brings the J columns `next` nearer.
 template <int J, int B, Real Scalar, class T>
-[[gnu::always_inline]] inline void dot_block(const T* const* x, Index begin, Index end, const Scalar* V,
-                                             Index stride, Scalar* Z, Index rank, bool add) {
+[[gnu::always_inline]] inline void dot_block(const T* const* x, const T* const* next, Index begin, Index end,
+                                             const Scalar* V, Index stride, Scalar* Z, Index rank, bool add) {
   using namespace Eigen::internal;
   using P = Packet<Scalar>;
   constexpr Index n = lanes<Scalar>;
@@ -117,6 +118,7 @@ template <int J, int B, Real Scalar, class T>
     for (int b = 0; b < B; ++b) v[b] = ploadu<P>(V + b * stride + r);
 #pragma GCC unroll 8
     for (int j = 0; j < J; ++j) {
+      __builtin_prefetch(next[j] + r, 0, 2);
       const P e = load_packet<Scalar>(x[j] + r);
 #pragma GCC unroll 8
       for (int b = 0; b < B; ++b) sum[j][b] = pmadd(e, v[b], sum[j][b]);
@@ -162,17 +164,21 @@ template <int B, int P, Real Scalar, class T>
     for (int p = 0; p < P; ++p) pstoreu(G + b * stride + r + p * n, sum[p][b]);
 }
 
-/// Z (rank x m) = V' X, with X given by the addresses of its m columns.
+/// Z (rank x m) = V' X, with X given by the addresses of its m columns; `known` - m further addresses are
+/// those of columns that will be wanted next.
 template <Real Scalar, class T>
 [[gnu::noinline]] void scores_of_columns(const T* const* x, Index m, Index d, const Scalar* V, Index rank,
-                                         Scalar* Z) {
+                                         Scalar* Z, Index known = 0) {
+  known = std::max(known, m);
   // Where V is too wide for the nearest cache it is worked through by blocks of rows.
   const Index rows = rank <= 12 ? std::max<Index>(d, 1) : 1024;
   for (Index begin = 0; begin == 0 || begin < d; begin += rows) {
     const Index end = std::min(d, begin + rows);
     const auto columns = [&]<int J>(std::integral_constant<int, J>, Index j) {
+      const T* const* next = j + 2 * J <= known ? x + j + J : x + j;
       for_blocks<many_registers ? 6 : 3>(rank, [&]<int B>(Index k, std::integral_constant<int, B>) {
-        dot_block<J, B>(x + j, begin, end, V + k * d, d, Z + j * rank + k, rank, begin > 0);
+        dot_block<J, B>(x + j, next, begin, end, V + k * d, d, Z + j * rank + k, rank, begin > 0);
+        next = x + j;
       });
     };
     Index j = 0;
@@ -233,17 +239,21 @@ template <Real Scalar, class T>
   }
 }
 
-/// Calls pair(r) for every 2 `lanes` rows below d, and between(line) before each two cache lines of a column,
-/// with the lines counted from 0 in values of T. @return the first row that is left over
-template <Real Scalar, class T, class Pair, class Between>
-[[gnu::always_inline]] inline Index for_pairs(Index d, Pair&& pair, Between&& between) {
+/// Calls pair(r) for every 2 `lanes` rows below d, and asks memory for one cache line of each of
+/// `stream_width` `next` columns, from row `from` on, in the time of two of a column's own.   @return the
+/// first row left over
+template <Real Scalar, class T, class Pair>
+[[gnu::always_inline]] inline Index for_pairs(Index d, const T* const* next, Index from, Pair&& pair) {
   constexpr Index two = 2 * lanes<Scalar>, line = 64 / static_cast<Index>(sizeof(T));
+  const T* wanted[stream_width];
+#pragma GCC unroll 8
+  for (int j = 0; j < stream_width; ++j) wanted[j] = next[j] + from;
   Index r = 0;
-  for (Index ahead = 0; r + 2 * line <= d; ahead += line) {
-    between(ahead);
+  for (Index ahead = 0; r + 2 * line <= d; r += 2 * line, ahead += line) {
+#pragma GCC unroll 8
+    for (int j = 0; j < stream_width; ++j) __builtin_prefetch(wanted[j] + ahead, 0, 2);
 #pragma GCC unroll 8
     for (Index q = 0; q < 2 * line; q += two) pair(r + q);
-    r += 2 * line;
   }
   for (; r + two <= d; r += two) pair(r);
   return r;
@@ -265,21 +275,15 @@ template <Real Scalar, class T>
     sum[j] = pset1<P>(Scalar(0));
     x[j] = column[j];
   }
-  const Index rest = for_pairs<Scalar, T>(
-      d,
-      [&](Index r) {
-        const P first = ploadu<P>(u + r), second = ploadu<P>(u + r + n);
+  const Index rest = for_pairs<Scalar, T>(d, next, 0, [&](Index r) {
+    const P first = ploadu<P>(u + r), second = ploadu<P>(u + r + n);
 #pragma GCC unroll 8
-        for (int j = 0; j < J; ++j) {
-          const PacketPair<Scalar> e = load_pair<Scalar>(x[j] + r);
-          sum[j] = pmadd(e.first, first, sum[j]);
-          sum[j] = pmadd(e.second, second, sum[j]);
-        }
-      },
-      [&](Index ahead) {
-#pragma GCC unroll 8
-        for (int j = 0; j < J; ++j) __builtin_prefetch(next[j] + ahead, 0, 2);
-      });
+    for (int j = 0; j < J; ++j) {
+      const PacketPair<Scalar> e = load_pair<Scalar>(x[j] + r);
+      sum[j] = pmadd(e.first, first, sum[j]);
+      sum[j] = pmadd(e.second, second, sum[j]);
+    }
+  });
   for (int j = 0; j < J; ++j) {
     Scalar total = predux(sum[j]);
     for (Index q = rest; q < d; ++q) total += static_cast<Scalar>(x[j][q]) * u[q];
@@ -303,24 +307,17 @@ template <Real Scalar, class T>
     factor[j] = pset1<P>(g[j]);
     x[j] = column[j];
   }
-  const Index half = d / 2;
-  const Index rest = for_pairs<Scalar, T>(
-      d,
-      [&](Index r) {
-        P first = ploadu<P>(h + r), second = ploadu<P>(h + r + n);
+  const Index rest = for_pairs<Scalar, T>(d, next, d / 2, [&](Index r) {
+    P first = ploadu<P>(h + r), second = ploadu<P>(h + r + n);
 #pragma GCC unroll 8
-        for (int j = 0; j < J; ++j) {
-          const PacketPair<Scalar> e = load_pair<Scalar>(x[j] + r);
-          first = pmadd(e.first, factor[j], first);
-          second = pmadd(e.second, factor[j], second);
-        }
-        pstoreu(h + r, first);
-        pstoreu(h + r + n, second);
-      },
-      [&](Index ahead) {
-#pragma GCC unroll 8
-        for (int j = 0; j < J; ++j) __builtin_prefetch(next[j] + half + ahead, 0, 2);
-      });
+    for (int j = 0; j < J; ++j) {
+      const PacketPair<Scalar> e = load_pair<Scalar>(x[j] + r);
+      first = pmadd(e.first, factor[j], first);
+      second = pmadd(e.second, factor[j], second);
+    }
+    pstoreu(h + r, first);
+    pstoreu(h + r + n, second);
+  });
   for (Index r = rest; r < d; ++r)
     for (int j = 0; j < J; ++j) h[r] += g[j] * static_cast<Scalar>(x[j][r]);
 }

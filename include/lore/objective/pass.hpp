@@ -178,8 +178,10 @@ class Pass {
 
  private:
   static constexpr Index tile = 32;            ///< columns whose addresses are gathered at once
+  static constexpr Index ahead = 4;            ///< further addresses, of columns that are wanted next
   static constexpr Index segment_block = 256;  ///< segments whose u and h are in memory at once
   static constexpr Index row_block = 256;
+  static constexpr Index batch = 8;  ///< users whose h w' are added to the gradient at once
   static constexpr Index tasks_at_most = 64;
   static constexpr Index cache_bytes = Index{1} << 20;  ///< what stays near between two uses
   static constexpr Index tile_columns = 24;             ///< of a tile, between the dots and the sums, at most
@@ -229,7 +231,8 @@ class Pass {
 
   struct Work {
     Matrix<Scalar> gradient;             ///< d x K, this chunk's share
-    Vector<Scalar> direction;            ///< d, h = X g of a rank-one step
+    Matrix<Scalar> pulls;                ///< d x batch, h = X g of rank-one steps
+    Matrix<Scalar> pull_weights;         ///< K x batch
     std::vector<Scalar> scores, slopes;  ///< K x m of the chunk's largest user
     Vector<Scalar> weights;              ///< K
     Matrix<Scalar> item_slopes;          ///< K x tile
@@ -285,7 +288,6 @@ class Pass {
         work.slopes.resize(at(longest));
       } else if (a + 1 < chunks_.size()) {
         work.gradient.resize(width, rank);
-        work.direction.resize(width);
         Index largest = 0;
         for (Index i = chunks_[a]; i < chunks_[a + 1]; ++i)
           largest = std::max(largest, comparisons_.count(i));
@@ -324,14 +326,17 @@ class Pass {
     }
   }
 
-  /// Calls body(addresses, m, first) for tiles of the columns that column_of(begin .. end) names.
+  /// Calls body(addresses, m, first) for tiles of the columns that column_of(begin .. end) names, the
+  /// addresses followed by those of the columns that come next, which column_of(.. last) names.
   template <class ColumnOf, class Body>
-  void for_tiles(Work& work, Index begin, Index end, ColumnOf&& column_of, Body&& body) const {
+  void for_tiles(Work& work, Index begin, Index end, Index last, ColumnOf&& column_of, Body&& body) const {
     with_columns(work, [&](const auto& columns) {
-      decltype(columns.expect(0)) address[tile];
+      decltype(columns.expect(0)) address[tile + ahead];
       for (Index p = begin; p < end; p += tile) {
         const Index m = std::min(tile, end - p);
         for (Index j = 0; j < m; ++j) address[j] = columns.take(column_of(p + j), j);
+        for (Index j = m; j < m + ahead; ++j)
+          address[j] = columns.expect(column_of(std::min(p + j, last - 1)));
         body(&address[0], m, p);
       }
     });
@@ -342,9 +347,10 @@ class Pass {
   [[gnu::noinline]] void score_positions(Work& work, Index begin, Index end, const Matrix<Scalar>& V,
                                          Scalar* Z) const {
     for_tiles(
-        work, begin, end, [&](Index p) { return column_at(p); },
+        work, begin, end, comparisons_.size(), [&](Index p) { return column_at(p); },
         [&](const auto* x, Index m, Index p) {
-          detail::scores_of_columns(x, m, V.rows(), V.data(), V.cols(), Z + (p - begin) * V.cols());
+          detail::scores_of_columns(x, m, V.rows(), V.data(), V.cols(), Z + (p - begin) * V.cols(),
+                                    m + ahead);
         });
   }
 
@@ -353,7 +359,7 @@ class Pass {
                                        Scalar* G) const {
     const Index d = comparisons_.dimension();
     for_tiles(
-        work, begin, end, [&](Index p) { return column_at(p); },
+        work, begin, end, comparisons_.size(), [&](Index p) { return column_at(p); },
         [&](const auto* x, Index m, Index p) {
           detail::add_outer_products(x, m, d, C + (p - begin) * rank, rank, rank, G, d);
         });
@@ -372,6 +378,11 @@ class Pass {
     executor_.for_each(chunks, [&](Index a) {
       Work& work = work_[at(a)];
       work.gradient.setZero();
+      Index held = 0;
+      if constexpr (rank_one<Step>) {
+        work.pulls.resize(V.rows(), batch);
+        work.pull_weights.resize(rank, batch);
+      }
       for (Index i = chunks_[at(a)]; i < chunks_[at(a) + 1]; ++i) {
         const Index begin = comparisons_.begin(i), end = comparisons_.end(i), m = end - begin;
         score_positions(work, begin, end, V, work.scores.data());
@@ -383,11 +394,10 @@ class Pass {
             g *= work.weights(0);
             add_positions(work, begin, end, g.data(), 1, work.gradient.data());
           } else {
-            work.direction.setZero();
-            add_positions(work, begin, end, g.data(), 1, work.direction.data());
-            const Scalar* const h = work.direction.data();
-            detail::add_outer_products(&h, 1, V.rows(), work.weights.data(), rank, rank, work.gradient.data(),
-                                       V.rows());
+            work.pulls.col(held).setZero();
+            add_positions(work, begin, end, g.data(), 1, work.pulls.col(held).data());
+            work.pull_weights.col(held) = work.weights;
+            if (++held == batch) add_batch(work, std::exchange(held, 0));
           }
         } else {
           GradientBlock G(work.slopes.data(), rank, m);
@@ -395,8 +405,18 @@ class Pass {
           add_positions(work, begin, end, work.slopes.data(), rank, work.gradient.data());
         }
       }
+      if (held > 0) add_batch(work, held);
     });
     reduce(chunks, gradient);
+  }
+
+  /// work.gradient += h w' of the users held.
+  [[gnu::noinline]] static void add_batch(Work& work, Index held) {
+    const Scalar* address[batch];
+    const Index d = work.gradient.rows(), rank = work.gradient.cols();
+    for (Index j = 0; j < held; ++j) address[j] = work.pulls.col(j).data();
+    detail::add_outer_products(static_cast<const Scalar* const*>(address), held, d, work.pull_weights.data(),
+                               rank, rank, work.gradient.data(), d);
   }
 
   /// Users in segments, so that one user with most of the comparisons occupies every thread, and segments in
@@ -705,7 +725,7 @@ class Pass {
   [[gnu::noinline]] void add_items(Work& work, const Index* list, Index begin, Index end) {
     const Index d = comparisons_.dimension(), rank = work.gradient.cols();
     for_tiles(
-        work, begin, end, [&](Index q) { return items_[at(list[q])]; },
+        work, begin, end, end, [&](Index q) { return items_[at(list[q])]; },
         [&](const auto* x, Index m, Index first) {
           for (Index j = 0; j < m; ++j) {
             auto sum = work.item_slopes.col(j);
@@ -726,9 +746,10 @@ class Pass {
   /// Scores of items begin .. end.
   [[gnu::noinline]] void score_items(Work& work, const Matrix<Scalar>& V, Index begin, Index end) {
     for_tiles(
-        work, begin, end, [&](Index t) { return items_[at(t)]; },
+        work, begin, end, vectors(), [&](Index t) { return items_[at(t)]; },
         [&](const auto* x, Index m, Index t) {
-          detail::scores_of_columns(x, m, V.rows(), V.data(), V.cols(), item_scores_.data() + t * V.cols());
+          detail::scores_of_columns(x, m, V.rows(), V.data(), V.cols(), item_scores_.data() + t * V.cols(),
+                                    m + ahead);
         });
   }
 
