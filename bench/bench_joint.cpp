@@ -91,6 +91,7 @@ class Bench {
   /// A random start near zero and L-BFGS in the coordinates as they are, or whitened.
   [[nodiscard]] Run plain(Index rank, Index most, std::uint64_t seed, bool whitened, bool exact) const {
     Fit f = fit(most);
+    f.options.compress = false;
     if (exact) make_exact(f);
     return timed([&](const lore::FitObserver& observer) {
       DataPass pass(data_.train, executor_);

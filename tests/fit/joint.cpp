@@ -214,6 +214,73 @@ TEST_CASE("An observer can stop the joint fit, which keeps what it has") {
   CHECK(whole.objective <= stopped.objective);
 }
 
+TEMPLATE_TEST_CASE("A fit within a growing subspace ends where the fit of the whole ends", "", lore::Signed,
+                   lore::Simplex) {
+  // More features than 512, so that the fit compresses.
+  const auto people = lore_test::population<double>(600, 3, 24, 50, 17, 6.0);
+  Fit<TestType> fit{.regularizer = {.first = 1, .others = 1}};
+  for (const Index rank : {1, 3}) {
+    fit.options.compress = true;
+    const auto within = fit(people.comparisons, Rank{rank}, 1);
+    fit.options.compress = false;
+    const auto whole = fit(people.comparisons, Rank{rank}, 1);
+    CAPTURE(rank, within.objective, whole.objective, within.passes, whole.passes);
+    CHECK_NOTHROW(within.model.validate());
+    CHECK(within.objective < 1.003 * whole.objective);
+    CHECK(within.passes < whole.passes + 6);
+    CHECK(within.status == lore::Status::converged);
+    CHECK(std::is_sorted(within.trace.rbegin(), within.trace.rend()) == (rank == 1));
+    const Vector a = margins(within, people.X, people.comparisons);
+    CHECK(distance(a, margins(whole, people.X, people.comparisons)) < (rank == 1 ? 0.03 : 0.3));
+  }
+}
+
+TEST_CASE("A fit within a subspace takes weights, embedding tables, warm starts and any number of threads") {
+  const auto people = lore_test::population<float>(600, 2, 20, 40, 18, 6.0);
+  auto comparisons = people.comparisons;
+  for (Index p = 0; p < comparisons.size(); ++p) comparisons.weight.push_back(static_cast<float>(p % 3));
+  using Parallel =
+      lore::JointFit<lore::BradleyTerry, lore::Signed, lore::MarginScale, lore::Lbfgs, lore::Threads>;
+  const auto run = [&](const lore::Comparisons<>& data, bool compress, int threads) {
+    Parallel fit{.executor = lore::Threads(threads)};
+    fit.options.compress = compress;
+    return fit(data, Rank{2}, 7);
+  };
+  const auto serial = run(comparisons, true, 1), parallel = run(comparisons, true, 3);
+  CHECK(parallel.model.basis.matrix() == serial.model.basis.matrix());
+  CHECK(parallel.model.parameters == serial.model.parameters);
+  CHECK(serial.objective < 1.003 * run(comparisons, false, 2).objective);
+
+  // The same differences as pairs of a table.
+  const Index n = people.X.cols();
+  lore::Rng rng(19);
+  lore::Matrix<float> table(600, 2 * n);
+  lore::fill_normal(rng, table);
+  table.leftCols(n) = table.rightCols(n) + people.X;
+  std::vector<Index> chosen, rejected;
+  for (Index j = 0; j < n; ++j) {
+    chosen.push_back(j);
+    rejected.push_back(n + j);
+  }
+  auto pairs = comparisons;
+  pairs.features = std::make_shared<const lore::Features>(
+      lore::Features::pairs(lore::FeatureMatrix::own<float>(table), chosen, rejected));
+  CHECK(run(pairs, true, 2).objective == Approx(serial.objective).epsilon(1e-3));
+
+  // A start from outside the subspace, and one after another on what is prepared.
+  const Parallel fit{.executor = lore::Threads(2)};
+  lore::Pass<float, lore::Features, lore::Threads> pass(comparisons, fit.executor);
+  auto prepared = fit.prepare(pass, 7);
+  const lore::Matrix<float> start = serial.model.basis.matrix();
+  const auto warm = fit.run(pass, prepared, Rank{2}, 7, {}, &start);
+  CHECK(warm.objective < 1.001 * serial.objective);
+  CHECK(warm.passes < serial.passes);
+  const Index before = prepared.subspace.size();
+  const auto again = fit.run(pass, prepared, Rank{2}, 7, {}, &warm.model.basis.matrix());
+  CHECK(again.objective < 1.001 * warm.objective);
+  CHECK(prepared.subspace.size() <= before + 64);
+}
+
 namespace {
 
 /// A user's own parts: a loss, a regulariser, a solver and a store, none of which inherits anything.

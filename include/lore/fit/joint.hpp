@@ -20,6 +20,7 @@
 #include "lore/fit/coordinate_prior.hpp"
 #include "lore/fit/spectrum.hpp"
 #include "lore/fit/start.hpp"
+#include "lore/fit/subspace.hpp"
 #include "lore/fit/user_posterior.hpp"
 #include "lore/model/reward_model.hpp"
 #include "lore/model/weight_map.hpp"
@@ -51,6 +52,7 @@ struct JointOptions {
   int prior_rounds = 6;        ///< alternations of basis and prior (maps whose prior is estimated), >= 1
   Index spectrum_width = 96;   ///< leading directions of the features that coordinates are whitened by, >= 1
   Index max_passes = 300;      ///< >= 1
+  bool compress = true;        ///< fit within a growing subspace where that is much less to read
 
   /// @throws std::domain_error naming the field
   void validate() const {
@@ -69,8 +71,9 @@ using FitObserver = std::function<bool(const FitProgress&)>;
 /// What fits of several ranks, scales and weight maps on the same comparisons share.
 template <Real Scalar>
 struct PreparedFeatures {
-  double mean_square = 0;  ///< mean ||x||^2
-  detail::Spectrum<Scalar> spectrum;
+  double mean_square = 0;             ///< mean ||x||^2
+  detail::Spectrum<Scalar> spectrum;  ///< empty until a fit that does not compress asks for it
+  detail::Subspace<Scalar> subspace;  ///< grows with what fits need
   Index passes = 0;
 };
 
@@ -121,6 +124,13 @@ class Pool {
   std::vector<std::unique_ptr<T>> free_;
 };
 
+/// The users' posteriors and their prior: what a fit hands on when it goes on with other features.
+struct Posteriors {
+  CoordinatePrior prior;
+  std::vector<Vector<double>> mean;
+  std::vector<Matrix<double>> covariance;
+};
+
 /// The joint objective as a function of the basis alone, every user's weights at their optimum (variable
 /// projection): by the envelope theorem its gradient is the partial one.
 template <Real Scalar, class Loss, WeightMap Map, class Regularizer, class Store, class E>
@@ -141,6 +151,16 @@ class ProfiledObjective {
     mean_.assign(users, prior_.mean);
     covariance_.assign(users, prior_.covariance);
   }
+
+  [[nodiscard]] const std::vector<Index>& users() const noexcept { return pass_.comparisons().user; }
+  [[nodiscard]] Posteriors posteriors() const { return {prior_, mean_, covariance_}; }
+  void go_on_from(const Posteriors& from) {
+    prior_ = from.prior;
+    mean_ = from.mean;
+    covariance_ = from.covariance;
+  }
+
+  Vector<double>* slopes = nullptr;  ///< where not null: by position, dF / d margin of the last call
 
   double tolerance = 1e-6;  ///< of a user's fit
   int max_iterations = 8;   ///< of a user's fit in one pass; the next goes on from there
@@ -164,6 +184,9 @@ class ProfiledObjective {
       return pool_.with([this] { return User(loss_, map_, temperature_); },
                         [&](User& user) {
                           const double value = fit_user(user, i, Z);
+                          if (slopes != nullptr)
+                            slopes->segment(pass_.comparisons().begin(i), Z.cols()) =
+                                user.objective().slopes();
                           if (posterior_ == Posterior::variational)
                             user.objective().score_gradient(covariance_[at(i)], G);
                           else
@@ -327,6 +350,15 @@ class BestOnValidation {
   int patience_ = 1, since_ = 0;
 };
 
+/// The regulariser to use on features of this mean square.
+template <class Regularizer>
+[[nodiscard]] auto bound_regularizer(const Regularizer& regularizer, double mean_square, double temperature) {
+  if constexpr (requires { regularizer.bound(mean_square, temperature); })
+    return regularizer.bound(mean_square, temperature);
+  else
+    return regularizer;
+}
+
 /// The second derivative of a regulariser along column k where it tells, else a small share of the data's.
 template <class Regularizer>
 [[nodiscard]] double regularizer_curvature(const Regularizer& regularizer, Index k, double fallback) {
@@ -397,7 +429,8 @@ struct JointFit {
         if (!stop) stop = observer(FitProgress{rank.value, now.passes, now.objective});
         return stop;
       };
-    return run(pass, prepare(pass, seed), rank, seed, whole, nullptr, validation);
+    Prepared prepared = prepare(pass, seed);
+    return run(pass, prepared, rank, seed, whole, nullptr, validation);
   }
 
   using Prepared = PreparedFeatures<Scalar>;
@@ -414,20 +447,16 @@ struct JointFit {
     if (!(prepared.mean_square > 0))
       detail::raise_value("JointFit", "mean square of the features", prepared.mean_square,
                           "above 0: a comparison of weight above 0 between two different embeddings");
-    const Index d = comparisons.dimension();
-    const Index width = d <= 2 * options.spectrum_width ? d : options.spectrum_width;
-    prepared.spectrum =
-        detail::Spectrum<Scalar>::of(pass, width, prepared.mean_square * pass.total_weight(), seed);
-    prepared.passes = 3;
+    prepared.passes = 1;
+    if (!compresses(pass, 1)) whiten(pass, prepared, seed);
     return prepared;
   }
 
   /// The fit on a pass and what was prepared for it. @param start  where to begin instead of from scratch, d
   /// x K
   template <class Store>
-  JointResult<Scalar> run(Pass<Scalar, Store, E>& pass, const Prepared& prepared, Rank rank,
-                          std::uint64_t seed, const FitObserver& observer,
-                          const Matrix<Scalar>* start = nullptr,
+  JointResult<Scalar> run(Pass<Scalar, Store, E>& pass, Prepared& prepared, Rank rank, std::uint64_t seed,
+                          const FitObserver& observer, const Matrix<Scalar>* start = nullptr,
                           const Validation<Store>* validation = nullptr) const {
     const auto& comparisons = pass.comparisons();
     const Index K = rank.value, d = comparisons.dimension();
@@ -436,12 +465,18 @@ struct JointFit {
     if (K > comparisons.users())
       detail::raise_shape("JointFit", "rank", K,
                           "at most the number of seen users " + detail::to_text(comparisons.users()));
-    const auto bound = bind(prepared.mean_square);
-    Index spent = prepared.passes;
-    Matrix<Scalar> V;
     if (start != nullptr) {
       detail::check_size("JointFit", "rows of the start", start->rows(), d);
       detail::check_size("JointFit", "columns of the start", start->cols(), K);
+    }
+    const auto bound = bind(prepared.mean_square);
+    if constexpr (can_compress)
+      if (validation == nullptr && compresses(pass, K))
+        return run_compressed(pass, prepared, bound, K, seed, observer, start);
+    if (prepared.spectrum.values.size() == 0) whiten(pass, prepared, seed);
+    Index spent = prepared.passes;
+    Matrix<Scalar> V;
+    if (start != nullptr) {
       V = *start;
     } else if (K == 1) {
       if constexpr (requires { bound.start(); }) {
@@ -459,11 +494,30 @@ struct JointFit {
   }
 
  private:
-  [[nodiscard]] auto bind(double mean_square) const {
-    if constexpr (requires { regularizer.bound(mean_square, options.temperature); })
-      return regularizer.bound(mean_square, options.temperature);
-    else
-      return regularizer;
+  using Bound = decltype(detail::bound_regularizer(std::declval<const Regularizer&>(), 1.0, 1.0));
+
+  [[nodiscard]] Bound bind(double mean_square) const {
+    return detail::bound_regularizer(regularizer, mean_square, options.temperature);
+  }
+
+  /// Norms of the basis alone count, and the solver is one that goes on where it was.
+  static constexpr bool can_compress = std::is_same_v<Solver, Lbfgs> && requires {
+    requires Bound::rotation_invariant;
+  };
+
+  template <class Store>
+  [[nodiscard]] bool compresses(const Pass<Scalar, Store, E>& pass, Index rank) const {
+    return can_compress && options.compress && detail::Subspace<Scalar>::pays(pass, rank);
+  }
+
+  /// Finds the features' leading directions. Two readings of the data with many columns.
+  template <class Store>
+  void whiten(Pass<Scalar, Store, E>& pass, Prepared& prepared, std::uint64_t seed) const {
+    const Index d = pass.comparisons().dimension();
+    const Index width = d <= 2 * options.spectrum_width ? d : options.spectrum_width;
+    prepared.spectrum =
+        detail::Spectrum<Scalar>::of(pass, width, prepared.mean_square * pass.total_weight(), seed);
+    prepared.passes += 2;
   }
 
   /// The same fit with another map or rank-one, for starts.
@@ -478,7 +532,7 @@ struct JointFit {
   }
 
   template <class Store>
-  [[nodiscard]] Matrix<Scalar> signed_start(Pass<Scalar, Store, E>& pass, const Prepared& prepared, Index K,
+  [[nodiscard]] Matrix<Scalar> signed_start(Pass<Scalar, Store, E>& pass, Prepared& prepared, Index K,
                                             std::uint64_t seed, Index& spent,
                                             const FitObserver& observer) const {
     const auto first = loosely<Signed>(15, 1e-4).run(pass, prepared, Rank{1}, seed, observer);
@@ -495,7 +549,7 @@ struct JointFit {
   }
 
   template <class Store>
-  [[nodiscard]] Matrix<Scalar> simplex_start(Pass<Scalar, Store, E>& pass, const Prepared& prepared, Index K,
+  [[nodiscard]] Matrix<Scalar> simplex_start(Pass<Scalar, Store, E>& pass, Prepared& prepared, Index K,
                                              std::uint64_t seed, Index& spent,
                                              const FitObserver& observer) const {
     const auto fit = loosely<Signed>(20, 1e-3).run(pass, prepared, Rank{K}, seed, observer);
@@ -503,24 +557,63 @@ struct JointFit {
     return detail::simplex_vertices(fit.model.basis.matrix(), fit.model.parameters);
   }
 
-  template <class Store, class Bound>
+  static constexpr bool estimates_prior = std::is_same_v<Map, Simplex>;
+
+  template <class Store>
+  using Objective = detail::ProfiledObjective<Scalar, Loss, Map, Bound, Store, E>;
+
+  template <class Store>
+  [[nodiscard]] Objective<Store> objective_on(Pass<Scalar, Store, E>& pass, const Bound& bound,
+                                              Index K) const {
+    return Objective<Store>(pass, loss, weights, bound, K, options,
+                            estimates_prior ? 1.5 * options.prior_deviation : options.prior_deviation);
+  }
+
+  /// What a fit keeps track of over its descents.
+  struct Course {
+    const FitObserver& observer;
+    Index spent = 0;     ///< readings of the data before the descent
+    bool counts = true;  ///< whether an evaluation reads the data
+    bool stopped = false;
+    bool exhausted = false;
+
+    [[nodiscard]] bool over() const noexcept { return stopped || exhausted; }
+  };
+
+  template <class Store>
   JointResult<Scalar> descend(Pass<Scalar, Store, E>& pass, const Prepared& prepared, const Bound& bound,
                               Matrix<Scalar> V, Index spent, const FitObserver& observer,
                               const Validation<Store>* validation) const {
-    constexpr bool estimates_prior = std::is_same_v<Map, Simplex>;
+    JointResult<Scalar> result;
+    auto objective = objective_on(pass, bound, V.cols());
+    Course course{observer, spent};
+    detail::BestOnValidation<Scalar, Store, E> best(validation, pass.comparisons(), executor);
+    improve(objective, prepared.spectrum, bound, solver, options.prior_rounds, V, course, result,
+            [&](const Matrix<Scalar>& at) {
+              if (validation == nullptr) return false;
+              objective.write(result.model.weights, result.model.parameters);
+              return best.worse_for_long(at, result.model.weights, loss, options.temperature);
+            });
+    if (validation != nullptr && best.basis().size() > 0) V = best.basis();
+    conclude(objective, pass.scores(V), V, result);
+    result.passes = spent + objective.passes() + 1;
+    return result;
+  }
+
+  /// Moves V towards the minimum of the objective, in whitened coordinates.
+  /// @param worse  bool(V), after each iteration; true ends the descent
+  template <class Store, class Worse>
+  void improve(Objective<Store>& objective, const detail::Spectrum<Scalar>& spectrum, const Bound& bound,
+               const Solver& by, int prior_rounds, Matrix<Scalar>& V, Course& course,
+               JointResult<Scalar>& result, const Worse& worse) const {
     const Index K = V.cols();
-    detail::ProfiledObjective<Scalar, Loss, Map, Bound, Store, E> objective(
-        pass, loss, weights, bound, K, options,
-        estimates_prior ? 1.5 * options.prior_deviation : options.prior_deviation);
     const double curvature =
         0.2 / (options.temperature * options.temperature) / (estimates_prior ? static_cast<double>(K) : 1.0);
     Vector<double> precision(K);
     for (Index k = 0; k < K; ++k)
-      precision(k) = detail::regularizer_curvature(bound, k, 1e-3 * curvature * prepared.spectrum.values(0));
-    const detail::Whitening<Scalar> whitening(prepared.spectrum, Vector<double>::Constant(K, curvature),
-                                              precision);
+      precision(k) = detail::regularizer_curvature(bound, k, 1e-3 * curvature * spectrum.values(0));
+    const detail::Whitening<Scalar> whitening(spectrum, Vector<double>::Constant(K, curvature), precision);
 
-    JointResult<Scalar> result;
     Matrix<Scalar> natural, natural_gradient(V.rows(), K);
     // One solver serves every weight map and regulariser: a call a pass costs nothing, its code much.
     const std::function<double(const Matrix<Scalar>&, Matrix<Scalar>&)> problem =
@@ -532,26 +625,24 @@ struct JointFit {
           whitening.apply(gradient);
           return value;
         };
-    bool stopped = false, exhausted = false;
-    detail::BestOnValidation<Scalar, Store, E> best(validation, pass.comparisons(), executor);
+    bool worsened = false;
     using Watch = std::function<bool(const SolverProgress&, const Matrix<Scalar>&)>;
     const Watch watch = [&](const SolverProgress& progress, const Matrix<Scalar>& at) {
-      if (validation != nullptr) {
-        natural = at;
-        whitening.apply(natural);
-        objective.write(result.model.weights, result.model.parameters);
-        if (best.worse_for_long(natural, result.model.weights, loss, options.temperature)) return true;
-      }
+      natural = at;
+      whitening.apply(natural);
+      worsened = worse(natural);
+      if (worsened) return true;
+      const Index passes = course.spent + (course.counts ? objective.passes() : 0);
       if (progress.iteration > 0 || result.trace.empty()) result.trace.push_back(progress.value);
-      if (observer) stopped = observer(FitProgress{K, spent + objective.passes(), progress.value});
-      exhausted = spent + objective.passes() >= options.max_passes;
-      return stopped || exhausted;
+      if (course.observer) course.stopped = course.observer(FitProgress{K, passes, progress.value});
+      course.exhausted = passes >= options.max_passes;
+      return course.over();
     };
-    Matrix<Scalar> A = std::move(V);
+    Matrix<Scalar> A = V;
     whitening.unapply(A);
-    const int rounds = estimates_prior && K > 1 ? options.prior_rounds : 1;
-    for (int round = 0; round < rounds && !stopped && !exhausted; ++round) {
-      auto stage = solver;
+    const int rounds = estimates_prior && K > 1 ? prior_rounds : 1;
+    for (int round = 0; round < rounds && !course.over(); ++round) {
+      auto stage = by;
       if constexpr (std::is_same_v<Solver, Lbfgs>)
         if (rounds > 1)
           stage.options.max_evaluations =
@@ -563,16 +654,21 @@ struct JointFit {
       if (!std::isfinite(minimum.value)) break;
       if (round + 1 < rounds) objective.update_prior();
     }
-    if (stopped)
+    if (course.stopped)
       result.status = Status::stopped;
-    else if (exhausted && result.status == Status::stopped)
+    else if (course.exhausted && result.status == Status::stopped)
       result.status = Status::evaluation_limit;
-    natural = A;
-    whitening.apply(natural);
-    if (validation != nullptr && best.basis().size() > 0) natural = best.basis();
+    V = A;
+    whitening.apply(V);
+  }
+
+  /// Settles the users and the prior on their scores under V, and writes the model.
+  template <class Store>
+  void conclude(Objective<Store>& objective, const Matrix<Scalar>& Z, const Matrix<Scalar>& V,
+                JointResult<Scalar>& result) const {
+    const Index K = V.cols();
     objective.tolerance = 1e-10;
     objective.max_iterations = 50;
-    const Matrix<Scalar> Z = pass.scores(natural);
     objective.settle_scores(Z);
     if (estimates_prior && K > 1)
       for (int round = 0; round < 5; ++round) {
@@ -581,16 +677,116 @@ struct JointFit {
       }
     if (!estimates_prior && K > 1) objective.centre_prior();
     RewardModel<Scalar>& model = result.model;
-    model.basis = Basis<Scalar>(natural);
+    model.basis = Basis<Scalar>(V);
     model.rank = K;
-    model.weight_map =
-        std::is_same_v<Map, Simplex> ? WeightMapKind::simplex : WeightMapKind::signed_deviations;
+    model.weight_map = estimates_prior ? WeightMapKind::simplex : WeightMapKind::signed_deviations;
     model.temperature = static_cast<Scalar>(options.temperature);
-    model.user = pass.comparisons().user;
+    model.user = objective.users();
     objective.write(model.weights, model.parameters);
     model.prior = objective.prior().template of_parameters<Scalar>();
     result.covariance = objective.parameter_covariances();
-    result.passes = spent + objective.passes() + 1;
+  }
+
+  /// The fit by way of a subspace Q that the users' gradients span, where passes cost next to nothing: fit in
+  /// it, read the features once for the gradient of the whole, and grow Q by what that and the users' own
+  /// gradients have outside, until the gradient outside promises next to nothing. With ridge strength lambda
+  /// it promises at most |G_k|^2 / (2 lambda_k), of which the last round shows how much comes true.
+  template <class Store>
+  JointResult<Scalar> run_compressed(Pass<Scalar, Store, E>& pass, Prepared& prepared, const Bound& bound,
+                                     Index K, std::uint64_t seed, const FitObserver& observer,
+                                     const Matrix<Scalar>* start) const {
+    detail::Subspace<Scalar>& subspace = prepared.subspace;
+    const double share = 50 * solver.options.objective_tolerance;
+    JointFit within = *this;  // on the subspace
+    within.options.compress = false;
+    within.options.prior_rounds = options.prior_rounds;
+    JointResult<Scalar> result;
+    Course course{observer, prepared.passes, false};
+    Vector<double> slopes(pass.comparisons().size());
+    Matrix<Scalar> V, G;
+    std::optional<detail::Posteriors> posteriors;
+    double promise = 0;
+    const auto outlook = [&] {  // the gradient of the whole, and what it promises outside
+      auto whole = objective_on(pass, bound, V.cols());
+      if (posteriors) whole.go_on_from(*posteriors);
+      whole.slopes = &slopes;
+      whole(V, G);
+      G = subspace.outside(G, executor);
+      promise = 0;
+      for (Index k = 0; k < V.cols(); ++k)
+        promise += static_cast<double>(G.col(k).squaredNorm()) / (2 * bound.curvature(k));
+      ++course.spent;
+    };
+    const auto grow = [&] {
+      subspace.grow(pass, G, &slopes, seed + static_cast<std::uint64_t>(course.spent));
+      course.spent += 2;
+    };
+    bool simple = false;  // Bradley-Terry first
+    if (start != nullptr) {
+      V = *start;
+    } else if (estimates_prior && K > 1) {
+      V = simplex_start(pass, prepared, K, seed, course.spent, observer);
+    } else if (subspace.size() == 0) {
+      V = Matrix<Scalar>::Zero(pass.comparisons().dimension(), 1);
+      outlook();
+      grow();
+      simple = K > 1;
+      if (simple) V.resize(0, 0);
+    }
+    if (V.cols() > 0) {
+      const Matrix<Scalar> rest = subspace.outside(V, executor);
+      if (rest.norm() > Scalar(1e-3) * V.norm()) {
+        subspace.grow(pass, rest, nullptr, seed);
+        ++course.spent;
+      }
+    }
+    double tolerance = 1e-3;
+    for (int round = 0;; ++round) {
+      Pass<Scalar, Features, E> coordinates(subspace.comparisons(), executor);
+      Prepared small{.mean_square = prepared.mean_square, .spectrum = subspace.spectrum(), .subspace = {}};
+      Matrix<Scalar> A;
+      if (V.cols() == K)
+        A = subspace.basis().transpose() * V;
+      else if (simple)
+        A = Matrix<Scalar>::Zero(subspace.size(), 1);
+      else {
+        Index unread = 0;
+        A = within.signed_start(coordinates, small, K, seed, unread, {});
+      }
+      auto objective = within.objective_on(coordinates, bound, A.cols());
+      if (posteriors && posteriors->prior.origin.size() == A.cols()) objective.go_on_from(*posteriors);
+      Solver by = solver;
+      by.options.objective_tolerance = std::max(solver.options.objective_tolerance, tolerance);
+      const double before = result.objective, promised = promise;
+      const bool compare = round > 0 && V.cols() == K;
+      within.improve(objective, small.spectrum, bound, by, round == 0 ? options.prior_rounds : 2, A, course,
+                     result, [](const Matrix<Scalar>&) { return false; });
+      posteriors = objective.posteriors();
+      V.noalias() = subspace.basis() * A;
+      outlook();
+      const double comes_true = compare ? std::clamp((before - result.objective) / promised, 0.1, 1.0) : 1.0;
+      const bool enough = promise * comes_true <= share * std::abs(result.objective);
+      if (course.over() || (!simple && enough)) {
+        conclude(objective, coordinates.scores(A), A, result);
+        break;
+      }
+      if (subspace.full()) {
+        auto whole = objective_on(pass, bound, K);
+        whole.go_on_from(*posteriors);
+        course.counts = true;
+        improve(whole, subspace.spectrum_of_features(prepared.mean_square * pass.total_weight()), bound,
+                solver, 2, V, course, result, [](const Matrix<Scalar>&) { return false; });
+        conclude(whole, pass.scores(V), V, result);
+        course.spent += whole.passes() + 1;
+        break;
+      }
+      tolerance = std::clamp(0.02 * promise * comes_true / std::abs(result.objective), 0.0, 1e-3);
+      grow();
+      if (simple) V.resize(0, 0);
+      simple = false;
+    }
+    result.model.basis = Basis<Scalar>(V);
+    result.passes = course.spent;
     return result;
   }
 

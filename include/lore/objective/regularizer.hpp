@@ -34,6 +34,8 @@ struct NoRegularizer {
 
 /// R(V) = (lambda / 2) ||V||^2.   @cost O(dK)
 struct Ridge {
+  static constexpr bool rotation_invariant = true;  ///< norms of columns alone count
+
   double lambda = 1;
 
   [[nodiscard]] double curvature(Index) const noexcept { return lambda; }
@@ -69,6 +71,8 @@ struct RidgeTo {
 
 /// R(V) = (1/2) sum_k lambda_k ||V_k||^2, with one strength for the first column and one for the others.
 struct ColumnRidge {
+  static constexpr bool rotation_invariant = true;  ///< norms of columns alone count
+
   double first = 1;
   double others = 1;
 

@@ -78,9 +78,9 @@ class CrossValidation {
     prepared_.passes = 0;
     for (Fold<Store>& fold : make_folds(comparisons, folds, seed)) {
       if (fold.train.empty() || fold.held_out.empty()) continue;
-      parts_.push_back(
-          std::make_unique<Part>(Part{Pass<Scalar, Store, E>(std::move(fold.train), executor),
-                                      Pass<Scalar, Store, E>(std::move(fold.held_out), executor)}));
+      parts_.push_back(std::make_unique<Part>(Part{Pass<Scalar, Store, E>(std::move(fold.train), executor),
+                                                   Pass<Scalar, Store, E>(std::move(fold.held_out), executor),
+                                                   prepared_}));
     }
     users_ = comparisons.users();
   }
@@ -101,6 +101,7 @@ class CrossValidation {
   struct Part {
     Pass<Scalar, Store, E> train;
     Pass<Scalar, Store, E> held_out;
+    PreparedFeatures<Scalar> prepared;  ///< of all, with what the fold's fits add
   };
 
   template <class Map>
@@ -128,7 +129,7 @@ class CrossValidation {
       Part& part = *parts_[at];
       auto watch = [&](const FitProgress&) { return stop(); };
       auto fitted = fit<Map>(candidate.scale)
-                        .run(part.train, prepared_, Rank{candidate.rank}, seed_, watch,
+                        .run(part.train, part.prepared, Rank{candidate.rank}, seed_, watch,
                              starts != nullptr ? &(*starts)[at] : nullptr);
       passes[at] = fitted.passes;
       weights[at] = held_out_loss(Map{}, part.held_out, fitted, sums[at]);
