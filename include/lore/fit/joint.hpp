@@ -448,7 +448,7 @@ struct JointFit {
       detail::raise_value("JointFit", "mean square of the features", prepared.mean_square,
                           "above 0: a comparison of weight above 0 between two different embeddings");
     prepared.passes = 1;
-    if (!compresses(pass, 1)) whiten(pass, prepared, seed);
+    if (!compresses(pass, prepared, 1)) whiten(pass, prepared, seed);
     return prepared;
   }
 
@@ -471,7 +471,7 @@ struct JointFit {
     }
     const auto bound = bind(prepared.mean_square);
     if constexpr (can_compress)
-      if (validation == nullptr && compresses(pass, K))
+      if (validation == nullptr && compresses(pass, prepared, K))
         return run_compressed(pass, prepared, bound, K, seed, observer, start);
     if (prepared.spectrum.values.size() == 0) whiten(pass, prepared, seed);
     Index spent = prepared.passes;
@@ -505,9 +505,19 @@ struct JointFit {
     requires Bound::rotation_invariant;
   };
 
+  /// A fit compresses where the ridge is strong enough that few directions do: q up to 4. Weak ridges make
+  /// ever more of them matter.
   template <class Store>
-  [[nodiscard]] bool compresses(const Pass<Scalar, Store, E>& pass, Index rank) const {
-    return can_compress && options.compress && detail::Subspace<Scalar>::pays(pass, rank);
+  [[nodiscard]] bool compresses(const Pass<Scalar, Store, E>& pass, const Prepared& prepared,
+                                Index rank) const {
+    if constexpr (can_compress) {
+      if (!options.compress || !detail::Subspace<Scalar>::pays(pass, rank)) return false;
+      const Bound bound = bind(prepared.mean_square);
+      const double weakest = std::min(bound.curvature(0), bound.curvature(rank - 1));
+      return 16 * weakest * options.temperature * options.temperature >= prepared.mean_square;
+    } else {
+      return false;
+    }
   }
 
   /// Finds the features' leading directions. Two readings of the data with many columns.

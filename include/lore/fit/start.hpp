@@ -115,15 +115,19 @@ template <Real Scalar>
   return V * corners.template cast<Scalar>();
 }
 
-/// The `rank` - 1 strongest deviations of a `Signed` basis, by the variance that they give to margins, turned
-/// to principal axes, beside its first column: where a fit of lower rank starts.
+/// The `rank` - 1 strongest deviations of a `Signed` basis, by the variance that they give to margins (by
+/// their length where the spectrum is not known), turned to principal axes, beside its first column: where a
+/// fit of lower rank starts.
 template <Real Scalar>
 [[nodiscard, gnu::noinline]] Matrix<Scalar> leading_deviations(const Matrix<Scalar>& V,
                                                                const Spectrum<Scalar>& spectrum, Index rank) {
   const Matrix<double> B = V.rightCols(V.cols() - 1).template cast<double>();
-  const Matrix<double> P = spectrum.vectors.template cast<double>().transpose() * B;
-  const Vector<double> above = spectrum.values.array() - spectrum.rest;
-  const Matrix<double> S = P.transpose() * above.asDiagonal() * P + spectrum.rest * (B.transpose() * B);
+  Matrix<double> S = B.transpose() * B;
+  if (spectrum.values.size() > 0) {
+    const Matrix<double> P = spectrum.vectors.template cast<double>().transpose() * B;
+    const Vector<double> above = spectrum.values.array() - spectrum.rest;
+    S = P.transpose() * above.asDiagonal() * P + spectrum.rest * S;
+  }
   const Eigen::SelfAdjointEigenSolver<Matrix<double>> eigen(0.5 * (S + S.transpose()));
   Matrix<Scalar> out(V.rows(), rank);
   out.col(0) = V.col(0);

@@ -8,6 +8,7 @@
 #include <memory>
 #include <numeric>
 #include <utility>
+#include <vector>
 
 #include "lore/core/random.hpp"
 #include "lore/core/types.hpp"

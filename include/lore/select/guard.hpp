@@ -122,7 +122,7 @@ class Guard {
       if (train.empty() || fresh.empty()) continue;
       if (stop()) return false;
       Pass<Scalar, Store, E> pass(train, executor_);
-      const auto prepared = fit<Signed>(candidate.scale).prepare(pass, seed_);
+      auto prepared = fit<Signed>(candidate.scale).prepare(pass, seed_);
       const auto run = [&](const Candidate& wanted) {
         const Rank rank{std::min({wanted.rank, train.users(), train.dimension()})};
         return wanted.weight_map == WeightMapKind::simplex
