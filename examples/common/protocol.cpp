@@ -68,10 +68,9 @@ void Protocol::guard_new_users(Progress& progress) {
   if (!selected_ || *selected_ < 2 || interrupted()) return;
   progress.begin("holding out users as new ones", 0);
   guarded_ = *selected_;
-  guard_ = default_fit_.guard(train_, selection_.at(guarded_).candidate, selection_.bradley_terry,
-                              [](const lore::Candidate&) { return interrupted(); });
+  guard_ = default_fit_.guard(train_, selection_, [](const lore::Candidate&) { return interrupted(); });
   progress.end();
-  if (guard_->loses && selection_.ranks.front().candidate.rank == 1) selected_ = 1;
+  selected_ = selection_.selected;
 }
 
 Model Protocol::fit(Index rank, FitRecord& record, Index& columns_kept, Progress& progress) {

@@ -50,13 +50,9 @@ struct DefaultFit {
   template <class Store, class Observer = NoSelectionObserver>
   [[nodiscard]] Outcome operator()(const Comparisons<Store>& comparisons, Observer&& observer = {}) const {
     Outcome outcome;
-    Selection& settings = outcome.selection = select(comparisons, observer);
-    Candidate chosen = settings.at(settings.selected).candidate;
-    if (!settings.stopped) outcome.guard = guard(comparisons, chosen, settings.bradley_terry, observer);
-    if (outcome.guard.loses && settings.ranks.front().candidate.rank == 1) {
-      settings.selected = 1;
-      chosen = settings.bradley_terry;
-    }
+    outcome.selection = select(comparisons, observer);
+    outcome.guard = guard(comparisons, outcome.selection, observer);
+    const Candidate chosen = outcome.selection.at(outcome.selection.selected).candidate;
     outcome.result = fit(comparisons, chosen);
     if (chosen.rank > 1) heed(outcome.guard, comparisons, outcome.result);
     return outcome;
@@ -90,6 +86,18 @@ struct DefaultFit {
     return guard_new_users<Store, Loss, E, Scalar>(comparisons, candidate, bradley_terry, loss, executor,
                                                    joint, new_users, selection.seed,
                                                    [&] { return observer(candidate); });
+  }
+
+  /// The same of the rank that a selection chose, which becomes 1 where the guard says so and 1 is among the
+  /// ranks.
+  template <class Store, class Observer = NoSelectionObserver>
+  [[nodiscard]] GuardReport guard(const Comparisons<Store>& comparisons, Selection& settings,
+                                  Observer&& observer = {}) const {
+    if (settings.stopped) return {};
+    GuardReport report = guard(comparisons, settings.at(settings.selected).candidate, settings.bradley_terry,
+                               std::forward<Observer>(observer));
+    if (report.loses && settings.ranks.front().candidate.rank == 1) settings.selected = 1;
+    return report;
   }
 
   /// Settings for each rank and the rank to use.
@@ -148,6 +156,7 @@ struct DefaultFit {
       out.ranks.push_back({{rank, WeightMapKind::signed_deviations, {1, 1}}, 0, {}});
     }
     out.selected = ranks.front();
+    out.bradley_terry = {1, WeightMapKind::signed_deviations, {1, 1}};
     return out;
   }
 };
