@@ -96,7 +96,7 @@ void run_default(const lore::Preferences<>& preferences, const std::vector<Index
     rows.back()["objective"] = result.objective;
     if (rank < 2 || shots.empty()) continue;
     const lore::FewShotFit<> few(result.model);
-    std::vector<lore::UserFit<float>> users;
+    lore::UserFits<float> users;
     rows.push_back(
         row_of("few-shot", rank, times_of(repeats, [&] { users = few.all(shots, executor); }), false, 1));
     rows.back()["test_accuracy"] = figures.unseen_test.accuracy.mean;

@@ -22,7 +22,7 @@ namespace lore_examples {
 
 using Model = lore::RewardModel<float>;
 using Comparisons = lore::Comparisons<>;
-using Fits = std::vector<lore::UserFit<float>>;
+using Fits = lore::UserFits<float>;
 
 class Stopwatch {
  public:

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 The lore authors
+#define EIGEN_RUNTIME_NO_MALLOC  // in every file of this room, as few_shot.cpp needs it
 #include "lore/fit/few_shot.hpp"
 
+#include <atomic>
+#include <cstdlib>
 #include <limits>
+#include <new>
 #include <stdexcept>
 
 #include <Eigen/LU>
@@ -13,6 +17,20 @@
 
 #include "comparisons.hpp"
 #include "lore_catch.hpp"
+
+namespace {
+
+std::atomic<long> allocations{0};
+
+}  // namespace
+
+[[gnu::noinline]] void* operator new(std::size_t size) {
+  ++allocations;
+  if (void* memory = std::malloc(size > 0 ? size : 1)) return memory;
+  throw std::bad_alloc();
+}
+[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 
 namespace {
 
@@ -224,6 +242,143 @@ TEST_CASE("All users of a partition are fitted as each alone, with the same bits
   }
   const auto alone = adapt(people.X.middleCols(4, 4), {1, 3, 1, 1});
   CHECK((alone.parameters - serial[1].parameters).norm() < 1e-9);
+}
+
+namespace {
+
+/// Runs bodies in order and counts what all but the first take from the heap; Eigen then may take nothing.
+struct CountingExecutor {
+  long* taken;
+  [[nodiscard]] int concurrency() const noexcept { return 1; }
+  template <class Body>
+  void for_each(Index count, Body&& body) const {
+    if (count > 0) body(Index{0});
+    const long before = allocations;
+    Eigen::internal::set_is_malloc_allowed(false);
+    for (Index i = 1; i < count; ++i) body(i);
+    Eigen::internal::set_is_malloc_allowed(true);
+    *taken = allocations - before;
+  }
+};
+
+/// Scores of users with the given numbers of comparisons, and who has which.
+struct Scores {
+  Matrix Z;
+  lore::Comparisons<> comparisons;
+
+  Scores(Index K, const std::vector<Index>& counts, double scale, bool weighted) {
+    comparisons.offset.push_back(0);
+    for (std::size_t i = 0; i < counts.size(); ++i) {
+      comparisons.user.push_back(static_cast<Index>(i));
+      comparisons.offset.push_back(comparisons.offset.back() + counts[i]);
+    }
+    const Index n = comparisons.offset.back();
+    comparisons.column.resize(static_cast<std::size_t>(n));
+    Z = random(K, n, 9, scale);
+    Z.row(0).array() += 0.3 * scale;
+    if (weighted)
+      for (Index j = 0; j < n; ++j) comparisons.weight.push_back(static_cast<float>(j % 5) * 0.5F);
+  }
+
+  [[nodiscard]] Matrix of(Index i) const { return Z.middleCols(comparisons.begin(i), comparisons.count(i)); }
+  [[nodiscard]] std::vector<float> omega(Index i) const {
+    if (comparisons.weight.empty()) return {};
+    const auto begin = comparisons.weight.begin() + comparisons.begin(i);
+    return {begin, begin + comparisons.count(i)};
+  }
+};
+
+/// The closest Gaussian to a user's posterior under `Signed`, with five nodes a margin, by plain damped steps
+/// to rounding: coordinates and their covariance.
+std::pair<Vector, Matrix> plain_closest_gaussian(const Prior& prior, const Matrix& Z,
+                                                 const std::vector<float>& omega) {
+  const double nodes[] = {-2.8569700138728056, -1.355626179974266, 0, 1.355626179974266, 2.8569700138728056};
+  const double shares[] = {0.011257411327720677, 0.22207592200561257, 0.5333333333333333, 0.22207592200561257,
+                           0.011257411327720677};
+  const Index D = Z.rows() - 1;
+  const Matrix P = Matrix(prior.covariance.bottomRightCorner(D, D)).inverse();
+  Vector c = prior.mean.tail(D);
+  Matrix C = prior.covariance.bottomRightCorner(D, D);
+  for (int round = 0; round < 3000; ++round) {
+    Vector g = P * (c - prior.mean.tail(D));
+    Matrix H = P;
+    for (Index j = 0; j < Z.cols(); ++j) {
+      const Vector y = Z.col(j).tail(D);
+      const double s = std::sqrt(y.dot(C * y)), t = Z(0, j) + y.dot(c);
+      const double weight = omega.empty() ? 1.0 : static_cast<double>(omega[static_cast<std::size_t>(j)]);
+      for (int q = 0; q < 5; ++q) {
+        const double slope = -lore::sigmoid(-(t + s * nodes[q]));
+        g += weight * shares[q] * slope * y;
+        H += weight * shares[q] * slope * nodes[q] / s * y * y.transpose();
+      }
+    }
+    C = 0.5 * C + 0.5 * H.inverse();
+    c -= 0.3 * (H.inverse() * g);
+  }
+  return {c, C};
+}
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("A batch is each user alone, to the bit, and takes no memory for a user", "",
+                   lore::Simplex, lore::Signed) {
+  std::vector<Index> counts;
+  for (Index i = 0; i < 600; ++i) counts.push_back(std::vector<Index>{7, 0, 1, 8, 9, 12}[i % 6]);
+  counts[0] = counts[599] = 500;
+  for (const Index K : {1, 2, 5, 8, 9, 20})
+    for (const Posterior posterior : {Posterior::map, Posterior::variational})
+      for (const bool weighted : {false, true}) {
+        CAPTURE(K, weighted, name_of(posterior));
+        const Scores users(K, counts, 0.7, weighted);
+        Fit<TestType> adapt{lore::Basis<double>(Matrix::Identity(K, K)), some_prior<TestType>(K)};
+        adapt.posterior = posterior;
+        long taken = 0;
+        const auto fits = adapt.all_from_scores(users.Z, users.comparisons, CountingExecutor{&taken});
+        CHECK(taken == 0);
+        REQUIRE(fits.size() == 600);
+        bool same = true;
+        for (const Index i : {0, 1, 2, 3, 4, 5, 298, 599}) {
+          const auto alone = adapt.from_scores(users.of(i), users.omega(i)), fit = fits[i];
+          if (K <= 9) CHECK(fit.status == lore::Status::converged);
+          same = same && fit.weights == alone.weights && fit.parameters == alone.parameters &&
+                 fit.covariance == alone.covariance && fit.objective == alone.objective &&
+                 fit.indefinite == alone.indefinite && fit.status == alone.status;
+        }
+        CHECK(same);
+      }
+}
+
+TEST_CASE("The closest Gaussian is the one that plain arithmetic finds") {
+  for (const Index K : {2, 5, 9})
+    for (const bool weighted : {false, true}) {
+      const Prior prior = some_prior<lore::Signed>(K);
+      const Fit<lore::Signed> adapt{lore::Basis<double>(Matrix::Identity(K, K)), prior};
+      const Scores users(K, {1, 7, 8, 30}, 0.8, weighted);
+      for (Index i = 0; i < 4; ++i) {
+        CAPTURE(K, weighted, i);
+        const auto user = adapt.from_scores(users.of(i), users.omega(i));
+        const auto [c, C] = plain_closest_gaussian(prior, users.of(i), users.omega(i));
+        CHECK((user.parameters.tail(K - 1) - c).cwiseAbs().maxCoeff() < 1e-6);
+        CHECK((user.covariance.bottomRightCorner(K - 1, K - 1) - C).cwiseAbs().maxCoeff() < 1e-5);
+      }
+    }
+}
+
+TEMPLATE_TEST_CASE("Extreme scores give finite answers that agree with the data", "", lore::Simplex,
+                   lore::Signed) {
+  for (const double scale : {1e-6, 30.0, 1e3, 1e5})
+    for (const Posterior posterior : {Posterior::map, Posterior::variational}) {
+      CAPTURE(scale, name_of(posterior));
+      Fit<TestType> adapt{lore::Basis<double>(Matrix::Identity(3, 3)), some_prior<TestType>(3)};
+      adapt.posterior = posterior;
+      Matrix Z = Matrix::Zero(3, 9);  // the second column is liked, the third is not
+      for (Index j = 0; j < 9; ++j) Z.col(j) << 0, 0.1 * static_cast<double>(j + 1), -0.2;
+      const auto user = adapt.from_scores(scale * Z);
+      CHECK(user.parameters.allFinite());
+      CHECK(user.covariance.allFinite());
+      CHECK(std::isfinite(user.objective));
+      if (scale > 1) CHECK(user.weights.dot(Z.col(8)) > 0);
+    }
 }
 
 TEST_CASE("Rank 1 and fixed sizes work as dynamic ones") {

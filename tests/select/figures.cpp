@@ -59,9 +59,9 @@ lore::RewardModel<float> model_of_two() {
 const auto adapt = [](const Matrix& Z, const lore::Comparisons<>& comparisons) {
   CHECK(Z.rows() == 2);
   CHECK(Z.cols() == comparisons.size());
-  lore::UserFit<float> fit;
-  fit.weights = (Vector(2) << 1, 0).finished();
-  return std::vector<lore::UserFit<float>>(static_cast<std::size_t>(comparisons.users()), fit);
+  lore::UserFits<float> fits(2, comparisons.users());
+  fits.weights.colwise() = Vector(Vector::Unit(2, 0));
+  return fits;
 };
 
 }  // namespace

@@ -144,7 +144,7 @@ template <Real Scalar, class Store, Executor E, class Loss = BradleyTerry>
   Diagnosis out;
   out.collapse = diagnose_collapse(model);
   const ScoredPartition<Scalar, Store> scored(comparisons, model.basis, executor);
-  const std::vector<UserFit<Scalar>> fits = fit_users(model, scored.Z, comparisons, executor, loss);
+  const UserFits<Scalar> fits = fit_users(model, scored.Z, comparisons, executor, loss);
   const detail::CoordinatePrior prior = model.weight_map == WeightMapKind::simplex
                                             ? detail::CoordinatePrior::from(Simplex{}, model.prior)
                                             : detail::CoordinatePrior::from(Signed{}, model.prior);

@@ -84,10 +84,10 @@ template <Real Scalar, class Store, Executor E, class Adapt, class Observer = No
                                        derive_seed(options.seed, static_cast<std::uint64_t>(trial)));
       ScoredPartition<Scalar, Store> chosen(subset, pool, place);
       const auto start = std::chrono::steady_clock::now();
-      const std::vector<UserFit<Scalar>> fits = adapt(chosen.Z, chosen.comparisons, trial);
+      const UserFits<Scalar> fits = adapt(chosen.Z, chosen.comparisons, trial);
       point.seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() /
                        static_cast<double>(trials);
-      const auto at = [&](Index i) -> Vector<Scalar> { return fits[static_cast<std::size_t>(i)].weights; };
+      const auto at = [&](Index i) -> Vector<Scalar> { return fits.weights.col(i); };
       const auto weights = weights_by_id(chosen.comparisons.user, at, population);
       if (!chosen.comparisons.empty()) on_train.push_back(chosen.accuracy_with(weights, "").accuracy);
       if (!test.comparisons.empty()) on_test.push_back(test.accuracy_with(weights, "").accuracy);

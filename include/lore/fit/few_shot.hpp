@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <concepts>
+#include <cstdint>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -21,6 +23,7 @@
 #include "lore/objective/loss.hpp"
 #include "lore/objective/pass.hpp"
 #include "lore/parallel/executor.hpp"
+#include "lore/parallel/pool.hpp"
 #include "lore/solve/newton.hpp"
 
 namespace lore {
@@ -34,6 +37,57 @@ struct [[nodiscard]] UserFit {
   double objective = 0;     ///< nats at the optimum: negative log posterior, or the bound of `variational`
   bool indefinite = false;  ///< the Hessian at the optimum was not positive definite (not with `Signed`)
   Status status = Status::not_finite;
+};
+
+/// What was learned of N users, in a few arrays: a batch allocates nothing for a user.
+///
+///   const lore::UserFits<float> fits = adapt.all(comparisons, executor);
+///   fits.weights.col(i), fits.covariance_of(i), fits.status[i], or all of them in fits[i]
+template <Real Scalar, int K = Dynamic>
+struct [[nodiscard]] UserFits {
+  Matrix<Scalar, K, Dynamic> weights;     ///< K x N
+  Matrix<Scalar, K, Dynamic> parameters;  ///< K x N, logits or (1, delta)
+  Matrix<Scalar, K, Dynamic> covariance;  ///< K x (K N), a user's K columns beside the last one's
+  Vector<double> objective;               ///< N, as in `UserFit`
+  std::vector<std::uint8_t> indefinite;   ///< N, 0 or 1
+  std::vector<Status> status;             ///< N
+
+  UserFits() = default;
+  UserFits(Index rank, Index users)
+      : weights(rank, users),
+        parameters(rank, users),
+        covariance(rank, rank * users),
+        objective(users),
+        indefinite(static_cast<std::size_t>(users)),
+        status(static_cast<std::size_t>(users), Status::not_finite) {}
+
+  [[nodiscard]] std::size_t size() const noexcept { return status.size(); }
+  [[nodiscard]] auto covariance_of(Index i) const {
+    return covariance.middleCols(i * weights.rows(), weights.rows());
+  }
+  [[nodiscard]] auto covariance_of(Index i) {
+    return covariance.middleCols(i * weights.rows(), weights.rows());
+  }
+
+  /// User i's, as a copy.
+  template <std::integral I>
+  [[nodiscard]] UserFit<Scalar, K> operator[](I i) const {
+    const auto at = static_cast<std::size_t>(i);
+    const auto column = static_cast<Index>(i);
+    return {weights.col(column), parameters.col(column), covariance_of(column),
+            objective(column),   indefinite[at] != 0,    status[at]};
+  }
+
+  /// For distinct users from several threads.
+  void set(Index i, const UserFit<Scalar, K>& fit) {
+    const auto at = static_cast<std::size_t>(i);
+    weights.col(i) = fit.weights;
+    parameters.col(i) = fit.parameters;
+    covariance_of(i) = fit.covariance;
+    objective(i) = fit.objective;
+    indefinite[at] = fit.indefinite ? 1 : 0;
+    status[at] = fit.status;
+  }
 };
 
 /// Fits a new user with the basis frozen: the posterior of the parameters p, whose negative logarithm is
@@ -53,6 +107,7 @@ template <class Loss = BradleyTerry, WeightMap Map = Signed, Real Scalar = float
 class FewShotFit {
  public:
   using Fit = UserFit<Scalar, K>;
+  using Fits = UserFits<Scalar, K>;
 
   /// @throws std::invalid_argument when the prior has not K entries; std::domain_error unless tau > 0
   FewShotFit(Basis<Scalar, D, K> basis, const GaussianPrior<Scalar, K>& prior, double temperature = 1,
@@ -101,88 +156,112 @@ class FewShotFit {
       detail::check_size("FewShotFit", "omega", static_cast<Index>(omega.size()), Z.cols());
       for (const float value : omega) detail::check_non_negative("FewShotFit", "omega", value);
     }
-    detail::UserPosterior<Loss, Map> user(loss_, map_, temperature_);
-    return solve(user, Z, omega.empty() ? nullptr : omega.data());
+    User user(loss_, map_, temperature_);
+    const Index rank = basis_.columns();
+    Fit fit{Vector<Scalar, K>(rank), Vector<Scalar, K>(rank), Matrix<Scalar, K, K>(rank, rank)};
+    const Summary summary =
+        solve(user, Z, omega.empty() ? nullptr : omega.data(), fit.weights, fit.parameters, fit.covariance);
+    fit.objective = summary.objective;
+    fit.indefinite = summary.indefinite;
+    fit.status = summary.status;
+    return fit;
   }
 
-  /// Every user of `comparisons`, in parallel: one fit a user, in order.
+  /// Every user of `comparisons`, in parallel and in order; the heap is used for the result and for one
+  /// workspace a thread, whatever the number of users.
   /// @throws std::invalid_argument when the dimension differs; std::domain_error on scores that are not
   /// finite
   template <class Store, Executor E>
-  [[nodiscard]] std::vector<Fit> all(const Comparisons<Store>& comparisons, const E& executor) const {
+  [[nodiscard]] Fits all(const Comparisons<Store>& comparisons, const E& executor) const {
     Pass<Scalar, Store, E> pass(comparisons, executor);
     return all_from_scores(pass.scores(basis_.matrix()), comparisons, executor);
   }
 
   /// The same from the scores of all positions (K x n).
   template <class Store, Executor E>
-  [[nodiscard]] std::vector<Fit> all_from_scores(const Matrix<Scalar>& Z,
-                                                 const Comparisons<Store>& comparisons,
-                                                 const E& executor) const {
+  [[nodiscard]] Fits all_from_scores(const Matrix<Scalar>& Z, const Comparisons<Store>& comparisons,
+                                     const E& executor) const {
     detail::check_size("FewShotFit", "rows of Z", Z.rows(), basis_.columns());
     detail::check_size("FewShotFit", "columns of Z", Z.cols(), comparisons.size());
     detail::check_finite("FewShotFit", "scores", Z);
     const Index users = comparisons.users(), block = 256;
-    std::vector<Fit> fits(static_cast<std::size_t>(users));
-    executor.for_each((users + block - 1) / block, [&](Index b) {
-      detail::UserPosterior<Loss, Map> user(loss_, map_, temperature_);
-      for (Index i = b * block; i < std::min(users, (b + 1) * block); ++i)
-        fits[static_cast<std::size_t>(i)] =
+    Fits fits(basis_.columns(), users);
+    const auto fit_block = [&](User& user, Index b) {
+      for (Index i = b * block; i < std::min(users, (b + 1) * block); ++i) {
+        const auto at = static_cast<std::size_t>(i);
+        const Summary summary =
             solve(user, Z.middleCols(comparisons.begin(i), comparisons.count(i)),
-                  comparisons.weight.empty() ? nullptr : comparisons.weight.data() + comparisons.begin(i));
+                  comparisons.weight.empty() ? nullptr : comparisons.weight.data() + comparisons.begin(i),
+                  fits.weights.col(i), fits.parameters.col(i), fits.covariance_of(i));
+        fits.objective(i) = summary.objective;
+        fits.indefinite[at] = summary.indefinite ? 1 : 0;
+        fits.status[at] = summary.status;
+      }
+      return b;
+    };
+    detail::Pool<User> pool;
+    executor.for_each((users + block - 1) / block, [&](Index b) {
+      (void)pool.with([this] { return User(loss_, map_, temperature_); },
+                      [&](User& user) { return fit_block(user, b); });
     });
     return fits;
   }
 
  private:
+  using User = detail::UserPosterior<Loss, Map>;
+
   /// V'X, reading columns that lie in memory once.
   template <class Derived>
   [[nodiscard]] Matrix<Scalar, K, Dynamic> project(const Eigen::MatrixBase<Derived>& X) const {
     if constexpr (std::is_same_v<typename Derived::Scalar, Scalar> && !Derived::IsRowMajor &&
                   Derived::InnerStrideAtCompileTime == 1) {
-      std::vector<const Scalar*> columns(static_cast<std::size_t>(X.cols()));
-      for (Index j = 0; j < X.cols(); ++j)
-        columns[static_cast<std::size_t>(j)] = X.derived().data() + j * X.derived().outerStride();
+      constexpr Index most = 32;
+      const Scalar* columns[most];
       Matrix<Scalar, K, Dynamic> Z(basis_.columns(), X.cols());
-      detail::scores_of_columns(columns.data(), X.cols(), basis_.dimension(), basis_.matrix().data(),
-                                basis_.columns(), Z.data());
+      for (Index begin = 0; begin < X.cols(); begin += most) {
+        const Index count = std::min(most, X.cols() - begin);
+        for (Index j = 0; j < count; ++j)
+          columns[j] = X.derived().data() + (begin + j) * X.derived().outerStride();
+        detail::scores_of_columns(columns, count, basis_.dimension(), basis_.matrix().data(),
+                                  basis_.columns(), Z.data() + begin * Z.rows());
+      }
       return Z;
     } else {
       return basis_.project_all(X);
     }
   }
 
-  template <class Scores>
-  [[nodiscard]] Fit solve(detail::UserPosterior<Loss, Map>& user, const Scores& Z, const float* omega) const {
+  struct Summary {
+    double objective;
+    bool indefinite;
+    Status status;
+  };
+
+  template <class Scores, class Column, class Square>
+  [[nodiscard]] Summary solve(User& user, const Scores& Z, const float* omega, Column&& weights,
+                              Column&& parameters, Square&& covariance) const {
     auto& objective = user.objective();
     objective.take(Z, omega, prior_);
-    Fit fit;
-    Vector<double>& c = user.mean = prior_.mean;
-    Matrix<double>& C = user.covariance = prior_.covariance;
+    Summary out{};
+    user.mean = prior_.mean;
+    user.covariance = prior_.covariance;
     if (prior_.degrees() == 0 || posterior == Posterior::variational) {
-      user.tolerance = 1e-8;
-      fit.objective = user.fit(prior_, posterior, c, C);
-      fit.status = !std::isfinite(fit.objective) ? Status::not_finite
+      user.tolerance = 1e-12;
+      user.max_iterations = 100;
+      out.objective = user.fit(prior_, posterior, user.mean, user.covariance);
+      if (user.settled && prior_.degrees() > 0) user.mean -= user.last_step();
+      objective.move_to(user.mean);
+      out.status = !std::isfinite(out.objective) ? Status::not_finite
                    : user.settled                ? Status::converged
                                                  : Status::iteration_limit;
     } else {
-      const auto minimum = Newton{options}.minimize(objective, c);
-      objective.evaluate(minimum.x, nullptr);
-      fit.objective = objective.value();
-      fit.status = minimum.status;
-      fit.indefinite = minimum.indefinite;
-      Matrix<double> hessian = minimum.hessian;
-      if (minimum.indefinite) {
-        Vector<double> gradient(c.size());
-        objective.derivatives(gradient, hessian, false);
-      }
-      C.setIdentity();
-      Eigen::LLT<Matrix<double>>(hessian).solveInPlace(C);
+      const auto& minimum = user.find_mode(prior_, options);
+      out = {minimum.value, minimum.indefinite, minimum.status};
     }
-    fit.weights = objective.weights().template cast<Scalar>();
-    fit.parameters = objective.parameters().template cast<Scalar>();
-    fit.covariance = user.of_parameters(prior_, C).template cast<Scalar>();
-    return fit;
+    weights = objective.weights().template cast<Scalar>();
+    parameters = objective.parameters().template cast<Scalar>();
+    covariance = user.of_parameters(prior_, user.covariance).template cast<Scalar>();
+    return out;
   }
 
   Basis<Scalar, D, K> basis_;
@@ -196,10 +275,9 @@ class FewShotFit {
 /// positions.
 /// @param Z  K x n, V'X   @throws as `FewShotFit`   @cost see `FewShotFit`
 template <Real Scalar, class Store, Executor E, class Loss = BradleyTerry>
-[[nodiscard]] std::vector<UserFit<Scalar>> fit_users(const RewardModel<Scalar>& model,
-                                                     const Matrix<Scalar>& Z,
-                                                     const Comparisons<Store>& comparisons, const E& executor,
-                                                     const Loss& loss = {}) {
+[[nodiscard]] UserFits<Scalar> fit_users(const RewardModel<Scalar>& model, const Matrix<Scalar>& Z,
+                                         const Comparisons<Store>& comparisons, const E& executor,
+                                         const Loss& loss = {}) {
   if (model.weight_map == WeightMapKind::simplex)
     return FewShotFit<Loss, Simplex, Scalar>(model, loss).all_from_scores(Z, comparisons, executor);
   return FewShotFit<Loss, Signed, Scalar>(model, loss).all_from_scores(Z, comparisons, executor);

@@ -104,30 +104,31 @@ class FewShotAdam {
   /// @throws std::invalid_argument when the dimension differs; std::domain_error on scores that are not
   /// finite
   template <class Store, Executor E>
-  [[nodiscard]] std::vector<Fit> all(const Comparisons<Store>& comparisons, const E& executor) const {
+  [[nodiscard]] UserFits<Scalar, K> all(const Comparisons<Store>& comparisons, const E& executor) const {
     Pass<Scalar, Store, E> pass(comparisons, executor);
     return all_from_scores(pass.scores(basis_.matrix()), comparisons, executor);
   }
 
   /// The same from the scores of all positions (K x n).
   template <class Store, Executor E>
-  [[nodiscard]] std::vector<Fit> all_from_scores(const Matrix<Scalar>& Z,
-                                                 const Comparisons<Store>& comparisons,
-                                                 const E& executor) const {
+  [[nodiscard]] UserFits<Scalar, K> all_from_scores(const Matrix<Scalar>& Z,
+                                                    const Comparisons<Store>& comparisons,
+                                                    const E& executor) const {
     detail::check_size("FewShotAdam", "rows of Z", Z.rows(), basis_.columns());
     detail::check_size("FewShotAdam", "columns of Z", Z.cols(), comparisons.size());
     detail::check_finite("FewShotAdam", "scores", Z);
     detail::check_plain("FewShotAdam", comparisons.answer);
     const Index users = comparisons.users(), block = 8;
-    std::vector<Fit> fits(static_cast<std::size_t>(users));
+    UserFits<Scalar, K> fits(basis_.columns(), users);
     executor.for_each((users + block - 1) / block, [&](Index b) {
       Vector<double> start(basis_.columns());
       for (Index i = b * block; i < std::min(users, (b + 1) * block); ++i) {
         detail::draw_parameters(map_, initial_parameters, seed, comparisons.user[static_cast<std::size_t>(i)],
                                 start);
-        fits[static_cast<std::size_t>(i)] = solve(
-            Z.middleCols(comparisons.begin(i), comparisons.count(i)),
-            comparisons.weight.empty() ? nullptr : comparisons.weight.data() + comparisons.begin(i), start);
+        fits.set(
+            i, solve(Z.middleCols(comparisons.begin(i), comparisons.count(i)),
+                     comparisons.weight.empty() ? nullptr : comparisons.weight.data() + comparisons.begin(i),
+                     start));
       }
     });
     return fits;

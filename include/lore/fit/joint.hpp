@@ -7,8 +7,6 @@
 #include <cstdint>
 #include <functional>
 #include <limits>
-#include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
@@ -28,6 +26,7 @@
 #include "lore/objective/pass.hpp"
 #include "lore/objective/regularizer.hpp"
 #include "lore/parallel/executor.hpp"
+#include "lore/parallel/pool.hpp"
 #include "lore/solve/lbfgs.hpp"
 
 namespace lore {
@@ -97,32 +96,6 @@ struct [[nodiscard]] JointResult {
 };
 
 namespace detail {
-
-/// Objects that one body at a time borrows; as many exist as bodies ever ran at once.
-template <class T>
-class Pool {
- public:
-  template <class Make, class Use>
-  auto with(Make&& make, Use&& use) {
-    std::unique_ptr<T> mine;
-    {
-      const std::lock_guard lock(mutex_);
-      if (!free_.empty()) {
-        mine = std::move(free_.back());
-        free_.pop_back();
-      }
-    }
-    if (!mine) mine = std::make_unique<T>(make());
-    const auto result = use(*mine);
-    const std::lock_guard lock(mutex_);
-    free_.push_back(std::move(mine));
-    return result;
-  }
-
- private:
-  std::mutex mutex_;
-  std::vector<std::unique_ptr<T>> free_;
-};
 
 /// The users' posteriors and their prior: what a fit hands on when it goes on with other features.
 struct Posteriors {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <concepts>
+#include <type_traits>
 #include <vector>
 
 #include "lore/core/error.hpp"
@@ -62,20 +63,32 @@ struct BradleyTerry {
     using Scalar = typename T::Scalar;
     const Scalar one(1), zero(0);
     curvature.array() = (-margin.array().abs()).exp();
-    value.array() = curvature.array().log1p() + (-margin.array()).max(zero);
-    curvature.array() = curvature.array() / (one + curvature.array());
-    slope.array() = (margin.array() >= zero).select(-curvature.array(), curvature.array() - one);
-    curvature.array() *= one - curvature.array();
+    slope.array() = one + curvature.array();
+    // log1p(e) = log(u) + (e - (u - 1)) / u where u is 1 + e as it is rounded; Eigen's own is not vector code
+    value.array() = slope.array().log() + (curvature.array() - (slope.array() - one)) / slope.array() +
+                    (-margin.array()).max(zero);
+    curvature.array() /= slope.array();
+    from_tails(margin, slope, curvature);
   }
 
   /// The same without values, at half the cost.
   template <class T, class Out>
   void array_derivatives(const Eigen::MatrixBase<T>& margin, Out&& slope, Out&& curvature) const {
     using Scalar = typename T::Scalar;
-    const Scalar one(1), zero(0);
     curvature.array() = (-margin.array().abs()).exp();
-    curvature.array() = curvature.array() / (one + curvature.array());
-    slope.array() = (margin.array() >= zero).select(-curvature.array(), curvature.array() - one);
+    curvature.array() = curvature.array() / (Scalar(1) + curvature.array());
+    from_tails(margin, slope, curvature);
+  }
+
+ private:
+  /// From sigma(-|t|) in `curvature`: -sigma(-t) and its derivative. A choice by the sign of t would not be
+  /// vector code; about t = 0 both answers are the same.
+  template <class T, class Out>
+  static void from_tails(const Eigen::MatrixBase<T>& margin, Out&& slope, Out&& curvature) {
+    using Scalar = typename T::Scalar;
+    const Scalar one(1), zero(0), huge = std::is_same_v<Scalar, float> ? Scalar(1e30) : Scalar(1e300);
+    slope.array() = -curvature.array() -
+                    (-huge * margin.array()).max(zero).min(one) * (one - Scalar(2) * curvature.array());
     curvature.array() *= one - curvature.array();
   }
 };

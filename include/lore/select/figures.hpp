@@ -95,7 +95,7 @@ template <Real Scalar>
 }
 
 /// Accuracy of a model on all four partitions; unseen users are fitted by adapt(Z, comparisons), which
-/// returns one `UserFit` a user in order.
+/// returns `UserFits` of the users in order.
 /// @throws std::invalid_argument when the model's dimension differs   @cost one reading of every partition
 template <Real Scalar, class Store, Executor E, class Adapt>
 [[nodiscard]] FourFigures measure(const RewardModel<Scalar>& model, const Preferences<Store>& preferences,
@@ -111,8 +111,8 @@ template <Real Scalar, class Store, Executor E, class Adapt>
       partition(Partition::seen_train).accuracy_with(seen, "no training comparisons of seen users");
   out.seen_test = partition(Partition::seen_test).accuracy_with(seen, "no test comparisons of seen users");
   const ScoredPartition<Scalar, Store> shots = partition(Partition::unseen_few_shot);
-  const std::vector<UserFit<Scalar>> fits = adapt(shots.Z, shots.comparisons);
-  const auto unseen_at = [&](Index i) -> Vector<Scalar> { return fits[static_cast<std::size_t>(i)].weights; };
+  const UserFits<Scalar> fits = adapt(shots.Z, shots.comparisons);
+  const auto unseen_at = [&](Index i) -> Vector<Scalar> { return fits.weights.col(i); };
   const auto unseen = weights_by_id(shots.comparisons.user, unseen_at, population);
   out.few_shot_train = shots.accuracy_with(unseen, "no few-shot comparisons of unseen users");
   out.unseen_test =

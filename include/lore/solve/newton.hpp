@@ -123,6 +123,15 @@ template <Point P>
 
 }  // namespace detail
 
+/// Memory of `Newton::minimize` that serves one minimisation after another; what was found last is in `at`.
+template <Point P>
+struct NewtonWorkspace {
+  NewtonMinimum<P> at;
+  P trial, trial_gradient;
+  HessianOf<P> trial_hessian;
+  detail::NewtonStep<P> model;
+};
+
 /// Damped Newton's method for small dense problems, of one to some dozens of variables.
 ///
 ///     #include "lore/solve/newton.hpp"
@@ -162,7 +171,15 @@ struct Newton {
   template <class F, class Derived, class O = NoObserver>
   NewtonMinimum<detail::PointOf<Derived>> minimize(F&& f, const Eigen::MatrixBase<Derived>& start,
                                                    O&& observer = O{}) const {
-    using P = detail::PointOf<Derived>;
+    NewtonWorkspace<detail::PointOf<Derived>> work;
+    (void)minimize(std::forward<F>(f), start, work, std::forward<O>(observer));
+    return std::move(work.at);
+  }
+
+  /// The same in a workspace, which allocates where it grows only: returns work.at.
+  template <class F, class Derived, class P, class O = NoObserver>
+  const NewtonMinimum<P>& minimize(F&& f, const Eigen::MatrixBase<Derived>& start, NewtonWorkspace<P>& work,
+                                   O&& observer = O{}) const {
     static_assert(Point<P> && P::ColsAtCompileTime == 1,
                   "the start must be a column vector of float or double");
     static_assert(
@@ -173,14 +190,19 @@ struct Newton {
     validate();
 
     const Index n = start.size();
-    NewtonMinimum<P> at{.x = start, .gradient = P::Zero(n), .hessian = HessianOf<P>::Zero(n, n)};
+    auto& [at, trial, trial_gradient, trial_hessian, model] = work;
+    at.x = start;
+    at.gradient.setZero(n);
+    at.hessian.setZero(n, n);
+    at.indefinite = false;
+    at.modified = at.iterations = 0;
+    at.status = Status::not_finite;
     at.value = static_cast<double>(f(std::as_const(at.x), at.gradient, at.hessian));
     at.evaluations = 1;
-    if (!detail::all_finite(at.value, at.gradient, at.hessian)) return at;  // status not_finite
-    P trial = at.x, trial_gradient = at.gradient;
-    HessianOf<P> trial_hessian = at.hessian;
-    detail::NewtonStep<P> model{
-        .step = at.gradient, .lowest_direction = at.gradient, .factor = at.hessian, .Q = at.hessian};
+    if (!detail::all_finite(at.value, at.gradient, at.hessian)) return at;
+    trial = at.x;
+    model.lowest_direction = trial_gradient = at.gradient;
+    model.Q = trial_hessian = at.hessian;
     double length = 0;  // of the last step
     for (;;) {
       const SolverProgress progress{at.iterations, at.evaluations, at.value, detail::norm(at.gradient),
