@@ -9,6 +9,8 @@
 #include "lore/core/numerics.hpp"
 #include "lore/core/random.hpp"
 #include "lore/fit/few_shot.hpp"
+#include "lore/objective/ranking.hpp"
+#include "lore/objective/ties.hpp"
 
 #include "lore_catch.hpp"
 
@@ -210,4 +212,104 @@ TEST_CASE("Bad input to a user is refused and changes nothing") {
     spoilt[i] ^= std::byte{0x10};
     CHECK_THROWS_AS(User<lore::Signed>::restore(spoilt), std::domain_error);
   }
+}
+
+namespace {
+
+using Luce = lore::PlackettLuce<lore::Davidson>;
+using Answering = lore::OnlineUser<Luce, lore::Signed>;
+
+[[nodiscard]] Answering answering(Index K) {
+  return Answering(some_prior<lore::Signed>(K, 2), 1.5, Luce{lore::Davidson(0.8)});
+}
+
+[[nodiscard]] double distance_to_batch(const Answering& user) {
+  const Index K = user.rank();
+  lore::FewShotFit<Luce, lore::Signed, double> batch(lore::Basis<double>(Matrix::Identity(K, K)),
+                                                     user.prior(), user.temperature(),
+                                                     Luce{lore::Davidson(0.8)});
+  batch.posterior = lore::Posterior::map;
+  batch.options.tolerance = 1e-16;
+  const auto fit = batch.from_scores(user.scores(), user.omega(), user.answers());
+  return std::max(
+      (fit.parameters - user.parameters()).lpNorm<Eigen::Infinity>(),
+      (fit.covariance - user.covariance()).lpNorm<Eigen::Infinity>() / std::max(1.0, fit.covariance.norm()));
+}
+
+}  // namespace
+
+TEST_CASE("With ties and choices a user is what a batch fit finds, too") {
+  lore::Rng rng(12);
+  const Index K = 4;
+  Answering user = answering(K);
+  double worst = 0;
+  for (int step = 0; step < 120; ++step) {
+    const double what = lore::uniform01<double>(rng);
+    const auto any = [&] {
+      return user
+          .ids()[static_cast<std::size_t>(lore::uniform01<double>(rng) * static_cast<double>(user.size()))];
+    };
+    if (what < 0.3 || user.size() == 0) {
+      user.add_choice(random(rng, K, 3, 1.5), what < 0.1 ? 0.5F : 1.0F);
+    } else if (what < 0.5) {
+      user.add(random(rng, K, 1, 1.5), 1, {.outcome = lore::Outcome::tie});
+    } else if (what < 0.65) {
+      user.add(random(rng, K, 1, 1.5));
+    } else if (what < 0.8) {
+      user.forget(any());
+    } else if (what < 0.9) {
+      user.decay(0.9, 0.3);
+    } else {
+      user.keep_last(30);
+    }
+    worst = std::max(worst, distance_to_batch(user));
+    for (std::size_t j = 0; j < user.answers().size();) {  // choices stay whole
+      const auto end = static_cast<std::size_t>(
+          lore::detail::end_of_choice(user.answers().data(), static_cast<Index>(j), user.size()));
+      CHECK((end - j == 1 || end - j == 3));
+      CHECK((user.answers()[j].choice < 0 || end - j == 3));
+      j = end;
+    }
+  }
+  CHECK(worst < 1e-6);
+  const std::vector<std::byte> bytes = user.save();
+  const Answering again = Answering::restore(bytes, Luce{lore::Davidson(0.8)});
+  CHECK(again.weights() == user.weights());
+  CHECK(again.answers() == user.answers());
+  CHECK(again.save() == bytes);
+  // What reads plain answers alone does not take these for some.
+  CHECK_THROWS_AS((User<lore::Signed>::restore(bytes)), std::domain_error);
+}
+
+TEST_CASE("A choice is taken back as a whole and cannot be turned") {
+  lore::Rng rng(13);
+  Answering user = answering(3);
+  const auto alone = user.add(random(rng, 3, 1));
+  const auto choice = user.add_choice(random(rng, 3, 3));
+  const auto tie = user.add(random(rng, 3, 1), 1, {.outcome = lore::Outcome::tie, .choice = 4});
+  CHECK(user.answers().back().choice == -1);
+  const Vector before = user.weights();
+  user.flip(tie);  // a tie is one from both sides
+  CHECK((user.weights() - before).norm() < 1e-9);
+  CHECK_THROWS_AS(user.flip(choice + 1), std::domain_error);
+  user.keep_last(3);  // would cut the choice
+  CHECK(user.ids() == std::vector<Answering::Id>{tie});
+  user = answering(3);
+  user.add_choice(random(rng, 3, 2));
+  user.add(random(rng, 3, 1));
+  user.forget(1);
+  CHECK(user.ids() == std::vector<Answering::Id>{2});
+  CHECK(alone == 0);
+}
+
+TEST_CASE("An online user refuses what its loss does not read, and abstentions") {
+  lore::OnlineUser<> plain(some_prior<lore::Signed>(3, 1));
+  const Vector z = Vector::Ones(3);
+  CHECK_THROWS_AS(plain.add(z, 1, {.outcome = lore::Outcome::tie}), std::domain_error);
+  CHECK_THROWS_AS(plain.add_choice(Matrix::Ones(3, 2)), std::domain_error);
+  CHECK_NOTHROW(plain.add_choice(z));
+  Answering user = answering(3);
+  CHECK_THROWS_AS(user.add(z, 1, {.outcome = lore::Outcome::abstained}), std::domain_error);
+  CHECK_THROWS_AS(user.add_all(z, {}, std::vector<lore::Answer>(2)), std::invalid_argument);
+  CHECK(user.size() == 0);
 }

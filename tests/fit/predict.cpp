@@ -10,7 +10,10 @@
 #include "lore/core/numerics.hpp"
 #include "lore/core/random.hpp"
 #include "lore/fit/few_shot.hpp"
+#include "lore/objective/graded.hpp"
 #include "lore/objective/label_noise.hpp"
+#include "lore/objective/ranking.hpp"
+#include "lore/objective/ties.hpp"
 
 #include "lore_catch.hpp"
 
@@ -181,4 +184,68 @@ TEST_CASE("A margin's parts must fit together") {
                   std::invalid_argument);
   CHECK_THROWS_AS(lore::estimate_margin(lore::Signed{}, three, three, Matrix::Zero(2, 2)),
                   std::invalid_argument);
+}
+
+TEST_CASE("Probabilities of wins and ties sum to one at any uncertainty, and are those of a sample") {
+  lore::Rng rng(8);
+  const auto check = [&](const auto& loss) {
+    const lore::Answer tie{.outcome = lore::Outcome::tie};
+    for (const double mean : {0.0, 0.4, -3.0, 12.0})
+      for (const double deviation : {0.0, 0.7, 1.5, 6.0}) {
+        CAPTURE(mean, deviation);
+        const lore::MarginEstimate here{mean, deviation}, there{-mean, deviation};
+        const double first = lore::preference_probability(loss, here);
+        const double second = lore::preference_probability(loss, there);
+        const double tied = lore::answer_probability(loss, tie, here);
+        CHECK(first + second + tied == Approx(1).margin(1e-5));
+        double sampled = 0;
+        constexpr int draws = 20000;
+        for (int k = 0; k < draws; ++k)
+          sampled += std::exp(-loss(mean + deviation * lore::normal(rng), tie).value) / draws;
+        CHECK(tied == Approx(sampled).margin(0.015));
+        const lore::Judgement says = lore::preference(loss, here);
+        CHECK(says.tie == Approx(tied).margin(1e-5));
+        CHECK(says.probability == Approx(first / (first + second)));
+        CHECK((says.choice == lore::Choice::first) == (mean > 0));
+      }
+  };
+  check(lore::Davidson(0.8));
+  check(lore::RaoKupper(3));
+  check(lore::PlackettLuce<lore::Ordinal>{lore::Ordinal({0.7})});
+}
+
+TEST_CASE("The log loss of a user's answers takes each as what it is") {
+  const lore::PlackettLuce<lore::Davidson> loss{lore::Davidson(0.8)};
+  lore::Rng rng(4);
+  const Index K = 3;
+  lore::Matrix<double> Z(K, 6);
+  lore::fill_normal(rng, Z);
+  const lore::Vector<double> p = (lore::Vector<double>(K) << 1, 0.4, -0.3).finished();
+  lore::Matrix<double> C = lore::Matrix<double>::Zero(K, K);
+  std::vector<lore::Answer> answer(6);
+  answer[1].outcome = lore::Outcome::tie;
+  for (std::size_t j : {3U, 4U, 5U}) answer[j].choice = 0;
+  const std::vector<float> omega{1, 2, 1, 3, 3, 3};
+  const auto known = lore::answers_log_loss(loss, lore::Signed{}, Z, answer.data(), omega.data(), p, C);
+  CHECK(known.second == 7);
+  const lore::Vector<double> t = Z.transpose() * p;
+  lore::Vector<double> q(3);
+  CHECK(known.first == Approx(loss(t(0)).value + 2 * loss(t(1), answer[1]).value + loss(t(2)).value +
+                              3 * lore::detail::choice_cost(t.tail(3), q))
+                           .epsilon(1e-6));
+  // Uncertain weights: the mean of the probabilities, not of the costs.
+  C.bottomRightCorner(2, 2) << 0.8, 0.2, 0.2, 0.5;
+  const auto uncertain =
+      lore::answers_log_loss(loss, lore::Signed{}, Z.rightCols(3), answer.data() + 3, nullptr, p, C);
+  const lore::Matrix<double> G = lore::Matrix<double>(C.bottomRightCorner(2, 2)).llt().matrixL();
+  double mean = 0;
+  constexpr int draws = 40000;
+  for (int k = 0; k < draws; ++k) {
+    lore::Vector<double> w = p, x(2);
+    lore::fill_normal(rng, x);
+    w.tail(2) += G * x;
+    mean += std::exp(-lore::detail::choice_cost(Z.rightCols(3).transpose() * w, q)) / draws;
+  }
+  CHECK(uncertain.second == 1);
+  CHECK(std::exp(-uncertain.first) == Approx(mean).margin(0.01));
 }

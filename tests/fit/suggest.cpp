@@ -9,6 +9,7 @@
 #include "lore/core/numerics.hpp"
 #include "lore/core/random.hpp"
 #include "lore/objective/label_noise.hpp"
+#include "lore/objective/ties.hpp"
 
 #include "lore_catch.hpp"
 
@@ -153,4 +154,31 @@ TEST_CASE("Questions need a pool that fits") {
   CHECK_THROWS_AS(lore::suggest(signed_map, bad, p, C), std::domain_error);
   CHECK_THROWS_AS(lore::suggest_for_rewards(signed_map, pool, p, C, Matrix::Ones(2, 1)),
                   std::invalid_argument);
+}
+
+TEST_CASE("Where ties can happen a question is worth what its three answers tell") {
+  // Against the definition by brute force: H(E p) - E H(p) over win, loss and tie.
+  const lore::Davidson loss(1.5);
+  const lore::Answer tie{.outcome = lore::Outcome::tie};
+  for (const double mean : {0.0, 1.0, -4.0})
+    for (const double deviation : {0.5, 2.0}) {
+      CAPTURE(mean, deviation);
+      double average[3] = {0, 0, 0}, entropy = 0, precision = 0, total = 0;
+      for (double x = -9; x <= 9; x += 0.01) {
+        const double density = std::exp(-0.5 * x * x), t = mean + deviation * x;
+        const lore::LossTerms<double> terms[3] = {loss(t), loss(-t), loss(t, tie)};
+        for (int k = 0; k < 3; ++k) {
+          const double p = std::exp(-terms[k].value);
+          average[k] += density * p;
+          entropy += density * p * terms[k].value;
+          precision += density * p * terms[k].slope * terms[k].slope;
+        }
+        total += density;
+      }
+      double information = -entropy / total;
+      for (const double p : average) information -= p / total * std::log(p / total);
+      const auto value = lore::detail::answer_value(loss, {mean, deviation});
+      CHECK(value.information == Approx(information).margin(1e-5));
+      CHECK(value.precision == Approx(precision / total).margin(1e-5));
+    }
 }

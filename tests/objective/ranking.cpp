@@ -86,13 +86,13 @@ TEST_CASE("The stages of a ranking have probabilities that sum to one over all r
 TEST_CASE("Gaussian nodes have the moments of a Gaussian") {
   for (const Index D : {1, 2, 3, 5, 8, 17}) {
     CAPTURE(D);
-    const auto nodes = lore::detail::GaussianNodes::in(D);
+    const auto nodes = lore::detail::GaussianNodes<double>::in(D);
     CHECK(nodes.weight.minCoeff() > 0);
     CHECK(nodes.weight.sum() == Approx(1));
-    CHECK((nodes.at * nodes.weight).norm() < 1e-12);
-    CHECK((nodes.at * nodes.weight.asDiagonal() * nodes.at.transpose() - Matrix::Identity(D, D)).norm() <
+    CHECK((nodes.at.transpose() * nodes.weight).norm() < 1e-12);
+    CHECK((nodes.at.transpose() * nodes.weight.asDiagonal() * nodes.at - Matrix::Identity(D, D)).norm() <
           1e-10);
-    const Vector square = nodes.at.colwise().squaredNorm().transpose();
+    const Vector square = nodes.at.rowwise().squaredNorm();
     const auto d = static_cast<double>(D);
     CHECK(nodes.weight.dot(square.cwiseAbs2()) == Approx(d * (d + 2)));
     CHECK(nodes.weight.dot(square.array().cube().matrix()) == Approx(d * (d + 2) * (d + 4)));
@@ -101,12 +101,12 @@ TEST_CASE("Gaussian nodes have the moments of a Gaussian") {
 
 TEST_CASE("The mean cost of a choice is near the truth and has exact derivatives") {
   lore::Rng rng(5);
-  lore::detail::ChoiceMean means;
+  lore::detail::ChoiceMean<double> means;
   for (const double scale : {0.0, 0.3, 1.0, 3.0})
     for (const Index m : {1, 3, 6}) {
       CAPTURE(scale, m);
       const Index D = 3;
-      const auto nodes = lore::detail::GaussianNodes::in(D);
+      const auto nodes = lore::detail::GaussianNodes<double>::in(D);
       const Matrix A = random(rng, m, D, scale / std::sqrt(3.0));
       const Vector mean = random(rng, m, 1, 1 + scale);
       Vector slope(m), ignored(m);

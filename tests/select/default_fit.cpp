@@ -2,6 +2,7 @@
 // Copyright (c) 2026 The lore authors
 #include "lore/select/default_fit.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <memory>
@@ -10,7 +11,10 @@
 #include <utility>
 #include <vector>
 
+#include "lore/core/random.hpp"
+#include "lore/data/rankings.hpp"
 #include "lore/data/simulate.hpp"
+#include "lore/fit/answer_model.hpp"
 
 #include "lore_catch.hpp"
 #include "support.hpp"
@@ -156,4 +160,41 @@ TEST_CASE("Ranks are also refused where there is nothing to choose by") {
                      lore_test::scaled(lore_test::small({6, 6}, 1), std::numeric_limits<float>::infinity())
                          .seen_train()),
       std::domain_error);
+}
+
+TEST_CASE("The default fit reads ties, grades and rankings where its loss does") {
+  // Rankings of three replies by 30 people with two opposite tastes, and graded pairs with ties.
+  lore::Rng rng(4);
+  lore::Matrix<float> items(6, 1200), taste(6, 2);
+  lore::fill_normal(rng, items);
+  lore::fill_normal(rng, taste);
+  std::vector<lore::Ranking> rankings;
+  for (Index r = 0; r < 400; ++r) {
+    const auto worth = [&](Index item) {
+      return static_cast<double>(taste.col(r % 2).dot(items.col(item))) + lore::normal(rng);
+    };
+    std::vector<std::pair<double, Index>> order;
+    for (Index item = 3 * r; item < 3 * r + 3; ++item) order.emplace_back(-worth(item), item);
+    std::sort(order.begin(), order.end());
+    rankings.push_back({.user = r % 30, .items = {order[0].second, order[1].second, order[2].second}});
+  }
+  auto preferences = lore::rankings_as_preferences(lore::FeatureMatrix::own(items), rankings, 30);
+  for (std::size_t j = 2; j < preferences.answer.size(); j += 6) {  // last places, as pairs of their own
+    preferences.answer[j].choice = -1;
+    if (j % 12 == 2) preferences.answer[j].outcome = lore::Outcome::tie;
+    if (j % 12 == 8) preferences.answer[j].strength = 3;
+  }
+  const auto train = preferences.seen_train();
+  lore::DefaultFit<lore::PlackettLuce<lore::Ordinal>, lore::Serial> fit;
+  fit.loss = lore::loss_of_answers(train, lore::Serial{});
+  CHECK(fit.loss.base.thresholds().size() == 2);
+  CHECK(fit.loss.base.reads_ties());
+  fit.selection.folds = 3;
+  fit.selection.ranks = {1, 2};
+  fit.selection.grow = false;
+  fit.selection.simplex = false;
+  const auto outcome = fit(train);
+  CHECK(outcome.selection.at(2).log_loss < outcome.selection.at(1).log_loss);
+  CHECK(std::isfinite(outcome.result.objective));
+  CHECK_THROWS_AS(lore_test::run(lore_test::default_fit(1), train), std::domain_error);
 }

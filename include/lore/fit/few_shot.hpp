@@ -12,6 +12,7 @@
 
 #include "lore/core/error.hpp"
 #include "lore/core/types.hpp"
+#include "lore/data/answer.hpp"
 #include "lore/data/preferences.hpp"
 #include "lore/fit/coordinate_prior.hpp"
 #include "lore/fit/user_posterior.hpp"
@@ -136,19 +137,22 @@ class FewShotFit {
   [[nodiscard]] double temperature() const noexcept { return temperature_; }
 
   /// @param X  d x m differences, m >= 0   @param omega  m weights, or empty for 1
-  /// @throws std::invalid_argument on a shape mismatch; std::domain_error on a value that is not finite
+  /// @param answers  m, as in `Comparisons`, or empty: all plain
+  /// @throws std::invalid_argument on a shape mismatch; std::domain_error on a value that is not finite, or a
+  /// tie or choice that the loss does not read
   template <class Derived>
-  [[nodiscard]] Fit operator()(const Eigen::MatrixBase<Derived>& X,
-                               const std::vector<float>& omega = {}) const {
+  [[nodiscard]] Fit operator()(const Eigen::MatrixBase<Derived>& X, const std::vector<float>& omega = {},
+                               const std::vector<Answer>& answers = {}) const {
     if (X.cols() > 0) detail::check_size("FewShotFit", "rows of X", X.rows(), basis_.dimension());
-    if (X.cols() == 0) return from_scores(Matrix<Scalar, K, Dynamic>(basis_.columns(), 0), omega);
-    return from_scores(project(X), omega);
+    if (X.cols() == 0) return from_scores(Matrix<Scalar, K, Dynamic>(basis_.columns(), 0), omega, answers);
+    return from_scores(project(X), omega, answers);
   }
 
   /// The same from scores Z = V'X (K x m) that were projected before.
   template <class Derived>
   [[nodiscard]] Fit from_scores(const Eigen::MatrixBase<Derived>& scores,
-                                const std::vector<float>& omega = {}) const {
+                                const std::vector<float>& omega = {},
+                                const std::vector<Answer>& answers = {}) const {
     detail::check_size("FewShotFit", "rows of Z", scores.rows(), basis_.columns());
     const Eigen::Ref<const Matrix<Scalar, K, Dynamic>> Z = scores.derived();
     detail::check_finite("FewShotFit", "scores", Z);
@@ -156,11 +160,17 @@ class FewShotFit {
       detail::check_size("FewShotFit", "omega", static_cast<Index>(omega.size()), Z.cols());
       for (const float value : omega) detail::check_non_negative("FewShotFit", "omega", value);
     }
+    if (!answers.empty()) {
+      detail::check_size("FewShotFit", "answers", static_cast<Index>(answers.size()), Z.cols());
+      detail::check_answers("FewShotFit", answers);
+      detail::check_readable("FewShotFit", loss_, answers);
+    }
     User user(loss_, map_, temperature_);
     const Index rank = basis_.columns();
     Fit fit{Vector<Scalar, K>(rank), Vector<Scalar, K>(rank), Matrix<Scalar, K, K>(rank, rank)};
     const Summary summary =
-        solve(user, Z, omega.empty() ? nullptr : omega.data(), fit.weights, fit.parameters, fit.covariance);
+        solve(user, Z, omega.empty() ? nullptr : omega.data(), answers.empty() ? nullptr : answers.data(),
+              fit.weights, fit.parameters, fit.covariance);
     fit.objective = summary.objective;
     fit.indefinite = summary.indefinite;
     fit.status = summary.status;
@@ -170,7 +180,7 @@ class FewShotFit {
   /// Every user of `comparisons`, in parallel and in order; the heap is used for the result and for one
   /// workspace a thread, whatever the number of users.
   /// @throws std::invalid_argument when the dimension differs; std::domain_error on scores that are not
-  /// finite
+  /// finite, or ties and choices that the loss does not read
   template <class Store, Executor E>
   [[nodiscard]] Fits all(const Comparisons<Store>& comparisons, const E& executor) const {
     Pass<Scalar, Store, E> pass(comparisons, executor);
@@ -184,6 +194,7 @@ class FewShotFit {
     detail::check_size("FewShotFit", "rows of Z", Z.rows(), basis_.columns());
     detail::check_size("FewShotFit", "columns of Z", Z.cols(), comparisons.size());
     detail::check_finite("FewShotFit", "scores", Z);
+    detail::check_readable("FewShotFit", loss_, comparisons.answer);
     const Index users = comparisons.users(), block = 256;
     Fits fits(basis_.columns(), users);
     const auto fit_block = [&](User& user, Index b) {
@@ -192,7 +203,7 @@ class FewShotFit {
         const Summary summary =
             solve(user, Z.middleCols(comparisons.begin(i), comparisons.count(i)),
                   comparisons.weight.empty() ? nullptr : comparisons.weight.data() + comparisons.begin(i),
-                  fits.weights.col(i), fits.parameters.col(i), fits.covariance_of(i));
+                  comparisons.answers(i), fits.weights.col(i), fits.parameters.col(i), fits.covariance_of(i));
         fits.objective(i) = summary.objective;
         fits.indefinite[at] = summary.indefinite ? 1 : 0;
         fits.status[at] = summary.status;
@@ -238,10 +249,10 @@ class FewShotFit {
   };
 
   template <class Scores, class Column, class Square>
-  [[nodiscard]] Summary solve(User& user, const Scores& Z, const float* omega, Column&& weights,
-                              Column&& parameters, Square&& covariance) const {
+  [[nodiscard]] Summary solve(User& user, const Scores& Z, const float* omega, const Answer* answers,
+                              Column&& weights, Column&& parameters, Square&& covariance) const {
     auto& objective = user.objective();
-    objective.take(Z, omega, prior_);
+    objective.take(Z, omega, answers, prior_);
     Summary out{};
     user.mean = prior_.mean;
     user.covariance = prior_.covariance;

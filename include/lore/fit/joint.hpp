@@ -24,6 +24,7 @@
 #include "lore/model/weight_map.hpp"
 #include "lore/objective/loss.hpp"
 #include "lore/objective/pass.hpp"
+#include "lore/objective/ranking.hpp"
 #include "lore/objective/regularizer.hpp"
 #include "lore/parallel/executor.hpp"
 #include "lore/parallel/pool.hpp"
@@ -245,7 +246,8 @@ class ProfiledObjective {
     user.tolerance = tolerance;
     user.max_iterations = max_iterations;
     user.objective().take(
-        Z, comparisons.weight.empty() ? nullptr : comparisons.weight.data() + comparisons.begin(i), prior_);
+        Z, comparisons.weight.empty() ? nullptr : comparisons.weight.data() + comparisons.begin(i),
+        comparisons.answers(i), prior_);
     const double value = user.fit(prior_, posterior_, mean_[at(i)], covariance_[at(i)]);
     if (!std::isfinite(value)) {  // a trial basis far out: forget it, so that the next one starts well
       mean_[at(i)] = prior_.mean;
@@ -301,11 +303,15 @@ class BestOnValidation {
     const Matrix<Scalar> Z = pass_->scores(V);
     const auto& comparisons = pass_->comparisons();
     double sum = 0;
-    for (Index i = 0; i < comparisons.users(); ++i)
-      for (Index j = comparisons.begin(i); j < comparisons.end(i); ++j)
-        sum += loss(static_cast<double>(Z.col(j).dot(weights.col(place_[static_cast<std::size_t>(i)]))) /
-                    temperature)
-                   .value;
+    Vector<double> t, values, slopes, curvatures;
+    for (Index i = 0; i < comparisons.users(); ++i) {
+      t = (Z.middleCols(comparisons.begin(i), comparisons.count(i)).transpose() *
+           weights.col(place_[static_cast<std::size_t>(i)]))
+              .template cast<double>();
+      t /= temperature;
+      answer_terms(loss, t, comparisons.answers(i), values, slopes, curvatures);
+      sum += values.sum();
+    }
     if (sum < lowest_) {
       lowest_ = sum;
       basis_ = V;
@@ -389,7 +395,7 @@ struct JointFit {
   /// @param validation   for early stopping, or nullptr
   /// @throws std::invalid_argument on a rank out of range or no comparisons; std::domain_error on features
   /// that are not
-  ///         finite or options out of range
+  ///         finite, options out of range, or ties and choices that the loss does not read
   template <class Store>
   JointResult<Scalar> operator()(const Comparisons<Store>& comparisons, Rank rank, std::uint64_t seed = 0,
                                  const FitObserver& observer = {},
@@ -438,6 +444,8 @@ struct JointFit {
     if (K > comparisons.users())
       detail::raise_shape("JointFit", "rank", K,
                           "at most the number of seen users " + detail::to_text(comparisons.users()));
+    detail::check_readable("JointFit", loss, comparisons.answer);
+    if (validation != nullptr) detail::check_readable("JointFit", loss, validation->comparisons.answer);
     if (start != nullptr) {
       detail::check_size("JointFit", "rows of the start", start->rows(), d);
       detail::check_size("JointFit", "columns of the start", start->cols(), K);

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstring>
 #include <limits>
+#include <string>
 #include <string_view>
 #include <type_traits>
 #include <utility>
@@ -16,6 +17,7 @@
 
 #include "lore/core/error.hpp"
 #include "lore/core/types.hpp"
+#include "lore/data/answer.hpp"
 #include "lore/fit/coordinate_prior.hpp"
 #include "lore/fit/user_objective.hpp"
 #include "lore/model/basis.hpp"
@@ -35,15 +37,17 @@ namespace lore {
 ///   lore::OnlineUser<> user(model);                     // the population's mean
 ///   const auto id = user.add(model.basis.project(x));   // x = e(chosen) - e(rejected)
 ///   user.flip(id);                                      // a change of mind
+///   user.add(z, 1, {.outcome = lore::Outcome::tie});    // where the loss reads ties
 ///   user.keep_last(100);
 ///   const double r = user.weights().dot(z);
 ///
-/// Where the problem is convex (`Signed` with `BradleyTerry`) an update starts from the last mode: a Newton
-/// step or two. Elsewhere there may be several modes, and which one a search ends in depends on its start; so
-/// each update starts from the prior mean, as the batch fit does, some six steps. Either is followed by one
-/// full Newton step, which takes the mode to rounding.
-/// A failed check changes nothing. Copies are independent; one object is for one thread at a time.
-/// @cost O(m K^2 + K^3) a Newton step, m the comparisons held; about 8 (5 K + 12) m bytes
+/// Where the problem is convex (`Signed` with `BradleyTerry`, `Davidson`, ..) an update starts from the last
+/// mode: a Newton step or two. Elsewhere there may be several modes, and which one a search ends in depends
+/// on its start; so each update starts from the prior mean, as the batch fit does, some six steps. Either is
+/// followed by one full Newton step, which takes the mode to rounding. A choice among several replies is
+/// added, forgotten and kept as a whole. A failed check changes nothing. Copies are independent; one object
+/// is for one thread at a time.
+/// @cost O(m K^2 + K^3) a Newton step, m the comparisons held; about 8 (5 K + 16) m bytes
 template <class Loss = BradleyTerry, WeightMap Map = Signed>
 class OnlineUser {
  public:
@@ -51,13 +55,14 @@ class OnlineUser {
   using Id = std::uint64_t;
 
   /// Whether there is one mode only.
-  static constexpr bool convex = std::is_same_v<Map, Signed> && std::is_same_v<Loss, BradleyTerry>;
+  static constexpr bool convex = std::is_same_v<Map, Signed> && detail::is_convex<Loss>();
 
   /// @param prior  of the K parameters
   /// @throws std::invalid_argument or std::domain_error on a bad prior; std::domain_error unless tau > 0
   explicit OnlineUser(GaussianPrior<double> prior, double temperature = 1, Loss loss = {}, Map map = {})
       : prior_((prior.validate(), std::move(prior))),
         temperature_((detail::check_positive("OnlineUser", "temperature", temperature), temperature)),
+        loss_(loss),
         objective_(std::move(loss), map, temperature),
         coordinates_(detail::CoordinatePrior::from(map, prior_)),
         c_(coordinates_.mean),
@@ -78,38 +83,65 @@ class OnlineUser {
   // ---- updates ------------------------------------------------------------------------------------------
 
   /// Adds one comparison by its scores z = V'(e(chosen) - e(rejected)).
+  /// @param answer  its `choice` is not looked at
   /// @return its id   @throws std::invalid_argument unless z has K entries; std::domain_error on an entry
-  /// that is not finite, or omega < 0
-  Id add(const ConstVectorRef<double>& z, float omega = 1) { return add_all(z, std::vector<float>{omega}); }
+  /// that is not finite, omega < 0, an abstention, or a tie where the loss does not read ties
+  Id add(const ConstVectorRef<double>& z, float omega = 1, Answer answer = {}) {
+    answer.choice = -1;
+    return add_all(z, {omega}, {answer});
+  }
+
+  /// Adds a choice of one reply among m + 1. @param Z  K x m, the scores of the chosen reply minus those of
+  /// each other one   @return the first one's id   @throws as `add`, and where the loss does not read choices
+  Id add_choice(const ConstMatrixRef<double>& Z, float omega = 1) {
+    const auto m = static_cast<std::size_t>(Z.cols());
+    return add_all(Z, std::vector<float>(m, omega), std::vector<Answer>(m, Answer{.choice = 0}));
+  }
 
   /// Adds the columns of Z (K x m) in one update. @param omega  m weights, or empty for 1
+  /// @param answers  m, as in `Comparisons`, or empty: all plain
   /// @return the first one's id; the others follow   @throws as `add`
-  Id add_all(const ConstMatrixRef<double>& Z, const std::vector<float>& omega = {}) {
-    check(Z, omega);
+  Id add_all(const ConstMatrixRef<double>& Z, const std::vector<float>& omega = {},
+             const std::vector<Answer>& answers = {}) {
+    check(Z, omega, answers);
     const Index m = size(), more = Z.cols();
     if (scores_.cols() < m + more) scores_.conservativeResize(rank(), std::max(m + more, 2 * m));
     scores_.middleCols(m, more) = Z;
     const Id first = next_;
     for (Index j = 0; j < more; ++j) {
       omega_.push_back(omega.empty() ? 1.0F : omega[static_cast<std::size_t>(j)]);
+      answers_.push_back(answers.empty() ? Answer{} : answers[static_cast<std::size_t>(j)]);
       ids_.push_back(next_++);
+    }
+    for (Index j = 0, end = 0; !answers.empty() && j < more; j = end) {  // a choice is known by its first id
+      end = detail::end_of_choice(answers.data(), j, more);
+      for (Index k = j; k < end; ++k)
+        answers_[static_cast<std::size_t>(m + k)].choice =
+            end > j + 1 ? static_cast<Index>(first) + j : Index{-1};
     }
     update();
     return first;
   }
 
-  /// Takes a comparison back. @throws std::domain_error when it is not held
+  /// Takes a comparison back, or the whole choice that it is of. @throws std::domain_error when it is not
+  /// held
   void forget(Id id) {
     const Index gone = find("OnlineUser::forget", id);
-    retain([&](Index j) { return j != gone; });
+    const Index choice = answers_[static_cast<std::size_t>(gone)].choice;
+    retain([&](Index j) {
+      return j != gone && (choice < 0 || answers_[static_cast<std::size_t>(j)].choice != choice);
+    });
     update();
   }
 
-  /// Keeps the n newest comparisons: a window. @throws std::domain_error if n < 0
+  /// Keeps the n newest comparisons: a window; a choice that begins before it goes.
+  /// @throws std::domain_error if n < 0
   void keep_last(Index n) {
     detail::check_non_negative("OnlineUser::keep_last", "n", n);
-    const Index drop = size() - n;
+    Index drop = size() - n;
     if (drop <= 0) return;
+    const auto choice = [&](Index j) { return answers_[static_cast<std::size_t>(j)].choice; };
+    while (drop < size() && choice(drop) >= 0 && choice(drop) == choice(drop - 1)) ++drop;
     retain([&](Index j) { return j >= drop; });
     update();
   }
@@ -126,9 +158,12 @@ class OnlineUser {
   }
 
   /// A change of mind: the rejected response is now the chosen one. @throws std::domain_error when `id` is
-  /// not held
+  /// not held, or is of a choice among several
   void flip(Id id) {
-    scores_.col(find("OnlineUser::flip", id)) *= -1;
+    const Index j = find("OnlineUser::flip", id);
+    if (answers_[static_cast<std::size_t>(j)].choice >= 0)
+      detail::raise_value("OnlineUser::flip", "id", id, "a comparison of its own, not one of a choice");
+    scores_.col(j) *= -1;
     update();
   }
 
@@ -149,15 +184,18 @@ class OnlineUser {
   /// The comparisons held, oldest first.
   [[nodiscard]] const std::vector<Id>& ids() const noexcept { return ids_; }
   [[nodiscard]] const std::vector<float>& omega() const noexcept { return omega_; }
+  [[nodiscard]] const std::vector<Answer>& answers() const noexcept { return answers_; }
   [[nodiscard]] Matrix<double> scores() const { return scores_.leftCols(size()); }  ///< K x m
 
   // ---- keeping it ---------------------------------------------------------------------------------------
 
   /// Everything, in a string of bytes that `restore` takes back: the state and all later updates then have
-  /// the same bits. For machines of the same byte order. @cost 8 (K + 2) a comparison
+  /// the same bits. For machines of the same byte order. @cost 8 (K + 2) bytes a comparison, 17 more where
+  /// some answer is not plain, which readers of plain ones refuse
   [[nodiscard]] std::vector<std::byte> save() const {
     Writer out;
-    out.put(header());
+    const bool plain = all_plain();
+    out.put(header(plain));
     const Index K = rank(), D = c_.size();
     out.put(std::uint64_t(K));
     out.put(std::uint64_t(size()));
@@ -171,6 +209,13 @@ class OnlineUser {
     out.array(ids_.data(), size());
     out.array(omega_.data(), size());
     out.array(scores_.data(), K * size());
+    for (const Answer& answer : answers_) {
+      if (plain) break;
+      out.put(answer.outcome);
+      out.put(answer.strength);
+      out.put(answer.flip);
+      out.put(std::int64_t{answer.choice});
+    }
     out.put(checksum(out.bytes.data(), out.bytes.size()));
     return std::move(out.bytes);
   }
@@ -181,7 +226,9 @@ class OnlineUser {
     Reader in{bytes.data(), bytes.size()};
     if (bytes.size() < sizeof(std::uint64_t) * 8)
       detail::raise_value(where, "bytes", bytes.size(), "a whole state, 64 bytes or more");
-    if (in.template get<std::uint64_t>() != header())
+    const auto found = in.template get<std::uint64_t>();
+    const bool plain = found == header(true);
+    if (!plain && found != header(false))
       detail::raise_value(where, "header", "another one", "that of this version, weight map and byte order");
     in.left -= sizeof(std::uint64_t);
     std::uint64_t sum = 0;
@@ -196,7 +243,7 @@ class OnlineUser {
     const auto temperature = in.template get<double>();
     const auto status = in.template get<std::int64_t>();
     const auto iterations = in.template get<std::int64_t>();
-    const std::uint64_t wanted = 8 * (K + K * K + (K - 1) + m + K * m) + 4 * m;
+    const std::uint64_t wanted = 8 * (K + K * K + (K - 1) + m + K * m) + (plain ? 4 : 21) * m;
     if (in.left != wanted) detail::raise_value(where, "bytes after the header", in.left, wanted);
     if (status < 0 || status > std::int64_t(last_status))
       detail::raise_value(where, "status", status, "one of lore::Status");
@@ -220,6 +267,15 @@ class OnlineUser {
       if (user.ids_[j] >= next || (j > 0 && user.ids_[j] <= user.ids_[j - 1]))
         detail::raise_value(where, "id", user.ids_[j], "rising ids below the next one");
     }
+    user.answers_.resize(m);
+    for (Answer& answer : user.answers_) {
+      if (plain) break;
+      answer.outcome = in.template get<Outcome>();
+      answer.strength = in.template get<float>();
+      answer.flip = in.template get<float>();
+      answer.choice = static_cast<Index>(in.template get<std::int64_t>());
+    }
+    user.check_answers(where, user.answers_);
     user.scores_ = std::move(Z);
     user.next_ = next;
     user.c_ = std::move(c);
@@ -271,19 +327,42 @@ class OnlineUser {
     return hash;
   }
 
-  [[nodiscard]] static std::uint64_t header() noexcept {
-    constexpr std::string_view word = "lore.online_user 1 ";
+  [[nodiscard]] static std::uint64_t header(bool plain) noexcept {
+    const std::string_view word = plain ? "lore.online_user 1 " : "lore.online_user 2 ";
     const std::string_view name = Map::name();
     return checksum(reinterpret_cast<const std::byte*>(word.data()), word.size()) ^
            (3 * checksum(reinterpret_cast<const std::byte*>(name.data()), name.size()));
   }
 
-  void check(const ConstMatrixRef<double>& Z, const std::vector<float>& omega) const {
+  [[nodiscard]] bool all_plain() const {
+    return std::all_of(answers_.begin(), answers_.end(), [](const Answer& one) { return one == Answer{}; });
+  }
+
+  void check_answers(const char* where, const std::vector<Answer>& answers) const {
+    detail::check_answers(where, answers);
+    detail::check_readable(where, loss_, answers);
+    for (std::size_t j = 0; j < answers.size(); ++j) {
+      const std::string place = "answer[" + detail::to_text(j) + "]";
+      if (answers[j].outcome == Outcome::abstained)
+        detail::raise_value(where, place, "an abstention", "a preference or a tie");
+      if (j > 0 && answers[j].choice >= 0 && answers[j].choice == answers[j - 1].choice &&
+          (answers[j].outcome != Outcome::preferred || answers[j - 1].outcome != Outcome::preferred))
+        detail::raise_value(where, place, "a tie in a choice",
+                            "the chosen reply preferred to each other one");
+    }
+  }
+
+  void check(const ConstMatrixRef<double>& Z, const std::vector<float>& omega,
+             const std::vector<Answer>& answers) const {
     detail::check_size("OnlineUser::add", "entries of z", Z.rows(), rank());
     detail::check_finite("OnlineUser::add", "z", Z);
     if (!omega.empty())
       detail::check_size("OnlineUser::add", "omega", static_cast<Index>(omega.size()), Z.cols());
     for (const float value : omega) detail::check_non_negative("OnlineUser::add", "omega", value);
+    if (!answers.empty()) {
+      detail::check_size("OnlineUser::add", "answers", static_cast<Index>(answers.size()), Z.cols());
+      check_answers("OnlineUser::add", answers);
+    }
   }
 
   [[nodiscard]] Index find(const char* where, Id id) const {
@@ -302,18 +381,20 @@ class OnlineUser {
         scores_.col(kept) = scores_.col(j);
         ids_[static_cast<std::size_t>(kept)] = ids_[static_cast<std::size_t>(j)];
         omega_[static_cast<std::size_t>(kept)] = omega_[static_cast<std::size_t>(j)];
+        answers_[static_cast<std::size_t>(kept)] = answers_[static_cast<std::size_t>(j)];
       }
       ++kept;
     }
     ids_.resize(static_cast<std::size_t>(kept));
     omega_.resize(static_cast<std::size_t>(kept));
+    answers_.resize(static_cast<std::size_t>(kept));
   }
 
   void update() {
     status_ = Status::converged;
     iterations_ = 0;
     if (c_.size() > 0) {
-      objective_.take(scores_.leftCols(size()), omega_.data(), coordinates_);
+      objective_.take(scores_.leftCols(size()), omega_.data(), answers_.data(), coordinates_);
       const bool warm = convex && !indefinite_;
       const auto minimum = Newton{}.minimize(objective_, warm ? c_ : coordinates_.mean);
       status_ = minimum.status;
@@ -331,7 +412,7 @@ class OnlineUser {
   /// What follows from the mode c.
   void settle() {
     const Index D = c_.size();
-    objective_.take(scores_.leftCols(size()), omega_.data(), coordinates_);
+    objective_.take(scores_.leftCols(size()), omega_.data(), answers_.data(), coordinates_);
     objective_.evaluate(c_, nullptr);
     value_ = objective_.value();
     Matrix<double> C = Matrix<double>::Identity(D, D);
@@ -355,11 +436,13 @@ class OnlineUser {
 
   GaussianPrior<double> prior_;
   double temperature_;
+  Loss loss_;
   detail::UserObjective<Loss, Map> objective_;
   detail::CoordinatePrior coordinates_;
   Vector<double> c_;       // the mode
   Matrix<double> scores_;  // K x room, the first m columns in use
   std::vector<float> omega_;
+  std::vector<Answer> answers_;
   std::vector<Id> ids_;
   Id next_ = 0;
   Vector<double> weights_, parameters_;

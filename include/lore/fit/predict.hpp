@@ -6,8 +6,6 @@
 #include <cmath>
 #include <utility>
 
-#include <Eigen/Cholesky>
-
 #include "lore/core/error.hpp"
 #include "lore/core/types.hpp"
 #include "lore/data/answer.hpp"
@@ -15,6 +13,7 @@
 #include "lore/model/weight_map.hpp"
 #include "lore/objective/loss.hpp"
 #include "lore/objective/ranking.hpp"
+#include "lore/solve/dense.hpp"
 
 namespace lore {
 
@@ -102,17 +101,21 @@ template <WeightMap Map>
   Vector<double> w(K), pulled(K);
   map.weights(parameters, w);
   const Vector<double> t = Z.transpose() * w / temperature;
-  if (K == 1) return ChoiceMean{}.probability(t, Matrix<double>::Zero(t.size(), 1), GaussianNodes::in(1));
+  if (K == 1)
+    return ChoiceMean<double>{}.probability(t, Matrix<double>::Zero(t.size(), 1),
+                                            GaussianNodes<double>::in(1));
   const Matrix<double> Q = map.template directions<double, Dynamic>(K);
   CoordinatePrior spread;  // for its square root, held up where the covariance is singular
   spread.set(Vector<double>::Zero(K - 1), Q.transpose() * covariance * Q);
-  const Matrix<double> G = spread.covariance.llt().matrixL();
+  Matrix<double> G = spread.covariance;
+  (void)cholesky_in_place(G);
+  for (Index a = 1; a < K - 1; ++a) G.col(a).head(a).setZero();
   Matrix<double> A(t.size(), K - 1);
   for (Index j = 0; j < t.size(); ++j) {
     map.pullback(parameters, w, Z.col(j), pulled);
     A.row(j).noalias() = pulled.transpose() * Q * G / temperature;
   }
-  return ChoiceMean{}.probability(t, A, GaussianNodes::in(K - 1));
+  return ChoiceMean<double>{}.probability(t, A, GaussianNodes<double>::in(K - 1));
 }
 
 }  // namespace detail
@@ -149,20 +152,20 @@ template <class Loss, WeightMap Map>
                                                          const ConstMatrixRef<double>& covariance,
                                                          double temperature = 1) {
   double total = 0, weight = 0;
-  for (Index j = 0; j < Z.cols();) {
-    const Index end = detail::reads_choices(loss) ? detail::end_of_choice(answer, j, Z.cols()) : j + 1;
+  for (Index j = 0, end = 0; j < Z.cols(); j = end) {
+    end = detail::reads_choices(loss) ? detail::end_of_choice(answer, j, Z.cols()) : j + 1;
     double p = 0;
+    if constexpr (ChoiceLoss<Loss>)
+      if (end > j + 1)
+        p = detail::choice_probability(map, Z.middleCols(j, end - j), parameters, covariance, temperature);
     if (end == j + 1) {
       const MarginEstimate margin = estimate_margin(map, Z.col(j), parameters, covariance, temperature);
       p = answer == nullptr ? preference_probability(loss, margin)
                             : answer_probability(loss, answer[j], margin);
-    } else {
-      p = detail::choice_probability(map, Z.middleCols(j, end - j), parameters, covariance, temperature);
     }
     const double share = omega == nullptr ? 1.0 : static_cast<double>(omega[j]);
     total -= share * std::log(std::max(p, 1e-300));
     weight += share;
-    j = end;
   }
   return {total, weight};
 }

@@ -8,7 +8,9 @@
 #include <utility>
 
 #include "lore/core/types.hpp"
+#include "lore/data/answer.hpp"
 #include "lore/fit/coordinate_prior.hpp"
+#include "lore/fit/user_choices.hpp"
 #include "lore/model/weight_map.hpp"
 #include "lore/objective/kernels.hpp"
 #include "lore/objective/loss.hpp"
@@ -180,14 +182,19 @@ class UserObjective {
   static constexpr bool linear = std::is_same_v<Map, Signed>;
 
   /// f has one minimum, and |f'''| <= f'' along a line on which no margin changes faster than 1.
-  static constexpr bool self_concordant = linear && std::is_same_v<Loss, BradleyTerry>;
+  [[nodiscard]] bool self_concordant() const noexcept {
+    return linear && is_self_concordant<Loss>() && choices_.empty();
+  }
 
-  /// Takes a user: Z (K x m) scores, omega m weights or nullptr for 1. The prior is kept by address.
+  /// Takes a user: Z (K x m) scores, omega m weights or nullptr for 1, m answers or nullptr for plain ones.
+  /// Answers and prior are kept by address.
   template <class Scores>
-  [[gnu::noinline]] void take(const Eigen::MatrixBase<Scores>& Z, const float* omega,
+  [[gnu::noinline]] void take(const Eigen::MatrixBase<Scores>& Z, const float* omega, const Answer* answer,
                               const CoordinatePrior& prior) {
     const Index K = Z.rows(), D = prior.degrees();
     prior_ = &prior;
+    if constexpr (AnswerLoss<Loss, double>) answer_ = answer;
+    if constexpr (ChoiceLoss<Loss>) choices_.take(reads_choices(loss_) ? answer : nullptr, Z.cols());
     m_ = Z.cols();
     rows_ = (m_ + row_step - 1) / row_step * row_step;
     if (z_.rows() < rows_)
@@ -214,6 +221,10 @@ class UserObjective {
     averaged_ = C != nullptr && degrees() > 0;
     if (averaged_) deviations_of_rows(y_, rows_, *C, deviation_.data());
     differentiate(c);
+    if constexpr (ChoiceLoss<Loss>)
+      if (!choices_.empty())
+        choices_.differentiate(t_, y_, weighted_ ? omega_.data() : nullptr, averaged_ ? C : nullptr, slope_,
+                               curvature_);
   }
 
   /// Moves the parameters and weights alone.
@@ -235,9 +246,17 @@ class UserObjective {
   /// f where the last call moved to; evaluate() does not need it, and values cost more than derivatives.
   [[nodiscard, gnu::noinline]] double value() {
     const Index copies = averaged_ ? hermite_count : 1, all = copies * rows_;
-    evaluate_losses(loss_, node_.head(all), node_value_.head(all), node_slope_.head(all),
-                    node_curvature_.head(all));
     double total = 0;
+    if (answer_ == nullptr) {
+      evaluate_losses(loss_, node_.head(all), node_value_.head(all), node_slope_.head(all),
+                      node_curvature_.head(all));
+    } else {
+      evaluate_copies(copies);
+    }
+    if constexpr (ChoiceLoss<Loss>) {
+      if (!choices_.empty())
+        total = choices_.value(t_, y_, weighted_ ? omega_.data() : nullptr, node_value_, copies, rows_);
+    }
     for (Index q = 0; q < copies; ++q) {
       const double* terms = node_value_.data() + q * rows_;
       double sum = 0;
@@ -263,6 +282,8 @@ class UserObjective {
     add_dots(y_, rows_, slope_.data(), gradient.data());
     hessian = prior_->precision;
     add_weighted_gram(y_, rows_, curvature, hessian);
+    if constexpr (ChoiceLoss<Loss>)
+      if (!choices_.empty()) choices_.add_hessian(hessian);
     if (exact) add_bend(hessian);
   }
 
@@ -322,6 +343,7 @@ class UserObjective {
         column = w_(k) * slope_.head(rows_).array();
       }
     }
+    if constexpr (ChoiceLoss<Loss>) choices_.add_pulls(jacobian_, full_);
     G = (full_.topRows(m_).transpose() * scale_).template cast<Scalar>();
   }
 
@@ -350,6 +372,14 @@ class UserObjective {
       node_.head(rows_) = t_.head(rows_);
   }
 
+  /// Loss terms at all nodes, by what was answered.
+  void evaluate_copies(Index copies) {
+    for (Index q = 0; q < copies; ++q)
+      evaluate_answers(loss_, node_.segment(q * rows_, rows_), answer_, m_,
+                       node_value_.segment(q * rows_, rows_), node_slope_.segment(q * rows_, rows_),
+                       node_curvature_.segment(q * rows_, rows_));
+  }
+
   /// The prior's pull on c.
   void pull(const Vector<double>& c) {
     for (Index a = 0; a < degrees(); ++a) offset_(a) = c(a) - prior_->mean(a);
@@ -361,13 +391,20 @@ class UserObjective {
     place_terms();
     if (averaged_) {
       const Index all = hermite_count * rows_;
-      evaluate_loss_derivatives(loss_, node_.head(all), node_value_.head(all), node_slope_.head(all),
-                                node_curvature_.head(all));
+      if (answer_ == nullptr)
+        evaluate_loss_derivatives(loss_, node_.head(all), node_value_.head(all), node_slope_.head(all),
+                                  node_curvature_.head(all));
+      else
+        evaluate_copies(hermite_count);
       average_nodes(node_slope_.data(), node_curvature_.data(), deviation_.data(), rows_, slope_.data(),
                     curvature_.data());
-    } else {
+    } else if (answer_ == nullptr) {
       evaluate_loss_derivatives(loss_, node_.head(rows_), node_value_.head(rows_), slope_.head(rows_),
                                 curvature_.head(rows_));
+    } else {
+      evaluate_copies(1);
+      slope_.head(rows_) = node_slope_.head(rows_);
+      curvature_.head(rows_) = node_curvature_.head(rows_);
     }
     if (weighted_) {
       slope_.head(rows_).array() *= omega_.head(rows_).array();
@@ -395,6 +432,8 @@ class UserObjective {
   Map map_;
   double scale_;
   const CoordinatePrior* prior_ = nullptr;
+  const Answer* answer_ = nullptr;  ///< m, or nullptr where all are plain or the loss does not look
+  UserChoices<Loss> choices_;
   Index m_ = 0, rows_ = 0;   ///< comparisons, and the same in whole packets
   Matrix<double> z_, full_;  ///< rows x K
   Matrix<double> y_;         ///< rows x (K - 1)

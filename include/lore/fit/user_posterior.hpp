@@ -143,8 +143,7 @@ class UserPosterior {
   /// decrement at least; with averaged losses the Hessian is Stein's and promises nothing.
   /// @ref Bach 2010, proposition 1
   void move(Vector<double>& c, bool averaged, double decrement) {
-    constexpr bool self_concordant = UserObjective<Loss, Map>::self_concordant;
-    if (decrement <= 0.1 || (self_concordant && !averaged && objective_.reach(step_) <= 1.5)) {
+    if (decrement <= 0.1 || (objective_.self_concordant() && !averaged && objective_.reach(step_) <= 1.5)) {
       c -= step_;
       return;
     }

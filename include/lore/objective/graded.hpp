@@ -22,7 +22,7 @@ namespace lore {
 /// @ref Touvron et al. 2023 (Llama 2), eq. 2
 class GradedMargin {
  public:
-  static constexpr bool convex = true;
+  static constexpr bool convex = true, self_concordant = true;
 
   explicit GradedMargin(double scale = 1) : scale_(scale) {
     detail::check_non_negative("GradedMargin", "scale", scale);
@@ -47,7 +47,7 @@ class GradedMargin {
 /// Strength as a weight: s softplus(-t), s = `Answer::strength`. Strength 1 is Bradley-Terry, strength 0 says
 /// nothing. Convex; not a likelihood of the strength.
 struct GradedWeight {
-  static constexpr bool convex = true;
+  static constexpr bool convex = true, self_concordant = true;
 
   template <Real Scalar>
   [[nodiscard]] LossTerms<Scalar> operator()(Scalar margin) const noexcept {
@@ -73,7 +73,7 @@ struct GradedWeight {
 /// @ref McCullagh 1980; Agresti 1992
 class Ordinal {
  public:
-  static constexpr bool convex = true;
+  static constexpr bool convex = true, self_concordant = true;
 
   /// Grades are strengths rounded to 1 .. L.
   explicit Ordinal(std::vector<double> thresholds = {0}) : Ordinal(std::move(thresholds), {}) {}

@@ -38,16 +38,25 @@ concept PairwiseLoss = Real<Scalar> && std::copy_constructible<L> && requires(co
 ///   loss.reads_choices() optional: whether comparisons of a choice may be taken together (`PlackettLuce`)
 ///   loss.outcomes()      optional: an Answer of each kind that there is, up to which reply it prefers;
 ///                        exp(-loss(+-t, answer)) over them, ties once, are probabilities that sum to 1
-/// A loss with a member `convex` = true is convex in t, whatever the answer.
+/// Constants that tell more of a loss, true whatever the answer:
+///   convex           in t
+///   self_concordant  the third derivative is at most the second, so that Newton steps need no search where
+///                    they change no margin by much
 template <class L, class Scalar>
 concept AnswerLoss = PairwiseLoss<L, Scalar> && requires(const L& loss, Scalar margin, const Answer& answer) {
   { loss(margin, answer) } -> std::same_as<LossTerms<Scalar>>;
 };
 
+/// A loss that may take comparisons of a choice together.
+template <class L>
+concept ChoiceLoss = requires(const L& loss) {
+  { loss.reads_choices() } -> std::convertible_to<bool>;
+};
+
 /// Bradley-Terry: -log sigma(t) = softplus(-t).   @cost one exponential, one logarithm   @ref Bradley & Terry
 /// 1952
 struct BradleyTerry {
-  static constexpr bool convex = true;
+  static constexpr bool convex = true, self_concordant = true;
 
   template <Real Scalar>
   [[nodiscard]] LossTerms<Scalar> operator()(Scalar margin) const noexcept {
@@ -131,7 +140,7 @@ template <class Loss>
 
 template <class Loss>
 [[nodiscard]] bool reads_choices(const Loss& loss) {
-  if constexpr (requires { loss.reads_choices(); })
+  if constexpr (ChoiceLoss<Loss>)
     return loss.reads_choices();
   else
     return false;
@@ -141,6 +150,14 @@ template <class Loss>
 [[nodiscard]] constexpr bool is_convex() {
   if constexpr (requires { Loss::convex; })
     return Loss::convex;
+  else
+    return false;
+}
+
+template <class Loss>
+[[nodiscard]] constexpr bool is_self_concordant() {
+  if constexpr (requires { Loss::self_concordant; })
+    return Loss::self_concordant;
   else
     return false;
 }

@@ -25,6 +25,7 @@ namespace lore {
 template <class Base = BradleyTerry>
 struct PlackettLuce {
   static constexpr bool convex = detail::is_convex<Base>();
+  static constexpr bool self_concordant = detail::is_self_concordant<Base>();  ///< of single comparisons
 
   Base base{};
 
@@ -76,30 +77,34 @@ void answer_terms(const Loss& loss, const Vector<double>& t, const Answer* answe
   const Index m = t.size();
   for (Vector<double>* out : {&value, &slope, &curvature}) out->resize(m);
   evaluate_answers(loss, t, answer, m, value, slope, curvature);
-  Vector<double> q;
-  for (Index p = 0, end = 0; reads_choices(loss) && p < m; p = end) {
-    end = end_of_choice(answer, p, m);
-    if (end == p + 1) continue;
-    q.resize(end - p);
-    value.segment(p, end - p).setZero();
-    value(p) = choice_cost(t.segment(p, end - p), q);
-    slope.segment(p, end - p) = -q;
-    curvature.segment(p, end - p) = q - q.cwiseAbs2();
+  if constexpr (ChoiceLoss<Loss>) {
+    Vector<double> q;
+    for (Index p = 0, end = 0; reads_choices(loss) && p < m; p = end) {
+      end = end_of_choice(answer, p, m);
+      if (end == p + 1) continue;
+      q.resize(end - p);
+      value.segment(p, end - p).setZero();
+      value(p) = choice_cost(t.segment(p, end - p), q);
+      slope.segment(p, end - p) = -q;
+      curvature.segment(p, end - p) = q - q.cwiseAbs2();
+    }
   }
 }
 
-/// Nodes (columns of `at`, D x R) and weights of the mean under N(0, I) in D dimensions: three radii of
+/// Nodes (rows of `at`, R x D) and weights of the mean under N(0, I) in D dimensions: three radii of
 /// Gauss, and on each the points +-q of random orthonormal frames. Exact to degree 3, in the radius to
 /// degree 11.
 /// @ref Genz & Monahan 1998
+template <Real Scalar>
 struct GaussianNodes {
-  Matrix<double> at;
-  Vector<double> weight;
+  Matrix<Scalar> at;
+  Vector<Scalar> weight;
 
   /// @cost O(D^3) once; R = 6 D frames
   [[gnu::noinline]] static GaussianNodes in(Index D) {
     const Index frames = D == 1 ? 1 : std::max<Index>(1, (7 + D) / D);
-    GaussianNodes out{Matrix<double>(D, 6 * D * frames), Vector<double>(6 * D * frames)};
+    Matrix<Scalar> at(D, 6 * D * frames);
+    GaussianNodes out{{}, Vector<Scalar>(at.cols())};
     Rng rng = make_rng(17, D);
     // |x|^2 / 2 at the roots of the Laguerre polynomial of degree 3, a cubic with a closed form.
     const double b = 0.5 * static_cast<double>(D) + 2, angle = std::acos(1 / std::sqrt(b));
@@ -112,64 +117,72 @@ struct GaussianNodes {
       const double share = ((b - 2) * (b - 1) - (y + z) * (b - 2) + y * z) / ((x[k] - y) * (x[k] - z));
       for (Index frame = 0; frame < frames; ++frame) {
         for (Index a = 0; a < D; ++a, r += 2) {
-          auto q = out.at.col(r);
+          auto q = at.col(r);
           for (double norm = 0; norm < 1e-3;) {  // Gram-Schmidt, twice for rounding
             fill_normal(rng, q);
             for (int round = 0; round < 2; ++round)
               for (Index c = 1; c <= a; ++c)
-                q -= out.at.col(r - 2 * c) *
-                     (out.at.col(r - 2 * c).dot(q) / out.at.col(r - 2 * c).squaredNorm());
+                q -= at.col(r - 2 * c) * (at.col(r - 2 * c).dot(q) / at.col(r - 2 * c).squaredNorm());
             norm = q.norm();
           }
           q *= std::sqrt(2 * x[k]) / q.norm();
-          out.at.col(r + 1) = -q;
+          at.col(r + 1) = -q;
         }
       }
       out.weight.segment(r - 2 * D * frames, 2 * D * frames)
           .setConstant(share / static_cast<double>(2 * D * frames));
     }
+    out.at = at.transpose();
     return out;
   }
 };
 
-/// Means over t ~ N(mean, A A') for one choice.
+/// Means over t ~ N(mean, A A') for one choice, all nodes in one sweep.
+template <Real Scalar>
 class ChoiceMean {
  public:
   /// The cost, its slope by `mean` (m, written) and its derivative by A (m x D, written).   @cost O(m D R)
   template <class Slope, class Pull>
-  double cost(const ConstVectorRef<double>& mean, const Matrix<double>& A, const GaussianNodes& nodes,
+  Scalar cost(const ConstVectorRef<Scalar>& mean, const Matrix<Scalar>& A, const GaussianNodes<Scalar>& nodes,
               Slope&& slope, Pull&& pull) {
-    slope.setZero();
-    pull.setZero();
-    double total = 0;
-    for (Index r = 0; r < nodes.weight.size(); ++r) {
-      total += nodes.weight(r) * at_node(mean, A, nodes, r);
-      q_ *= nodes.weight(r);
-      slope -= q_;
-      pull.noalias() -= q_ * nodes.at.col(r).transpose();
+    weigh(mean, A, nodes);
+    for (Index j = 0; j < mean.size(); ++j) {
+      q_.col(j).array() *= nodes.weight.array() / sum_.array();
+      slope(j) = -q_.col(j).sum();
+      for (Index k = 0; k < A.cols(); ++k) pull(j, k) = -q_.col(j).dot(nodes.at.col(k));
     }
-    return total;
+    return nodes.weight.dot(top_) + nodes.weight.dot(sum_.array().log().matrix());
   }
 
   /// P(the chosen reply is chosen).
-  double probability(const ConstVectorRef<double>& mean, const Matrix<double>& A,
-                     const GaussianNodes& nodes) {
-    double total = 0;
-    for (Index r = 0; r < nodes.weight.size(); ++r)
-      total += nodes.weight(r) * std::exp(-at_node(mean, A, nodes, r));
-    return total;
+  Scalar probability(const ConstVectorRef<Scalar>& mean, const Matrix<Scalar>& A,
+                     const GaussianNodes<Scalar>& nodes) {
+    weigh(mean, A, nodes);
+    return (nodes.weight.array() * (-top_.array()).exp() / sum_.array()).sum();
   }
 
  private:
-  double at_node(const ConstVectorRef<double>& mean, const Matrix<double>& A, const GaussianNodes& nodes,
-                 Index r) {
-    t_ = mean;
-    t_.noalias() += A * nodes.at.col(r);
-    q_.resize(t_.size());
-    return choice_cost(t_, q_);
+  /// exp(-t_j - top) of all replies at all nodes and, with the chosen one, their sum.
+  void weigh(const ConstVectorRef<Scalar>& mean, const Matrix<Scalar>& A,
+             const GaussianNodes<Scalar>& nodes) {
+    const Index m = mean.size(), R = nodes.weight.size();
+    q_.resize(R, m);
+    top_.setZero(R);
+    for (Index j = 0; j < m; ++j) {
+      auto t = q_.col(j);
+      t.setConstant(-mean(j));
+      for (Index k = 0; k < A.cols(); ++k) t -= A(j, k) * nodes.at.col(k);
+      top_ = top_.cwiseMax(t);
+    }
+    sum_ = (-top_.array()).exp().matrix();
+    for (Index j = 0; j < m; ++j) {
+      q_.col(j) = (q_.col(j) - top_).array().exp().matrix();
+      sum_ += q_.col(j);
+    }
   }
 
-  Vector<double> t_, q_;
+  Vector<Scalar> top_, sum_;
+  Matrix<Scalar> q_;  ///< R x m
 };
 
 }  // namespace detail

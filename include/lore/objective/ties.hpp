@@ -38,7 +38,7 @@ template <Real Scalar>
 /// @ref Davidson 1970
 class Davidson {
  public:
-  static constexpr bool convex = true;
+  static constexpr bool convex = true, self_concordant = true;
 
   explicit Davidson(double nu = 1) : nu_(nu) { detail::check_non_negative("Davidson", "nu", nu); }
 
@@ -76,7 +76,7 @@ class Davidson {
 /// @ref Rao & Kupper 1967
 class RaoKupper {
  public:
-  static constexpr bool convex = true;
+  static constexpr bool convex = true, self_concordant = true;
 
   explicit RaoKupper(double theta = 2) : theta_(theta), threshold_(std::log(theta)) {
     if (!(theta >= 1) || !std::isfinite(theta))
