@@ -90,6 +90,7 @@ TEST_CASE("Users with 5 comparisons beside users with 1,500: both gain") {
   const auto [selection, result, guard] = lore_test::run(fit, train);
   const auto one = lore_test::fit_at(fit, train, selection.bradley_terry);
   CHECK(selection.selected > 1);
+  const lore::RewardModel<float>& personal = result.model;
   const auto gain = [&](Index from, Index to) {
     std::vector<Index> which;
     for (Index i = from; i < to; ++i) which.push_back(i);
@@ -97,7 +98,7 @@ TEST_CASE("Users with 5 comparisons beside users with 1,500: both gain") {
       model.weights = lore::Matrix<float>(model.weights.middleCols(from, to - from));
       return lore_test::accuracy_of_seen(model, test.subset(which));
     };
-    return part(result.model) - part(one);
+    return part(personal) - part(one);
   };
   CAPTURE(guard.factor);
   CHECK(gain(0, 60) > 0.01);
