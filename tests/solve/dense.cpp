@@ -45,6 +45,14 @@ TEST_CASE("a matrix that is not positive definite has no inverse and leaves the 
   CHECK(std::isnan(lore::detail::invert_positive(singular, inverse)));
 }
 
+TEST_CASE("columns made orthonormal span what they spanned, or more where they depend on each other",
+          "[dense]") {
+  const Matrix Y = random_matrix(50, 7, 3);
+  const Matrix Q = lore::detail::orthonormalised(Y);
+  CHECK((Q.transpose() * Q - Matrix::Identity(7, 7)).norm() < 1e-10);
+  CHECK((Q * (Q.transpose() * Y) - Y).norm() < 1e-9 * Y.norm());
+}
+
 TEST_CASE("eigenpairs of positive semidefinite matrices, descending", "[dense]") {
   for (const Index n : {1, 3, 20, 104}) {
     const Index rank = (n + 1) / 2;

@@ -13,8 +13,6 @@
 #include <utility>
 #include <vector>
 
-#include <Eigen/Cholesky>
-
 #include "lore/core/error.hpp"
 #include "lore/core/types.hpp"
 #include "lore/data/answer.hpp"
@@ -25,6 +23,7 @@
 #include "lore/model/reward_model.hpp"
 #include "lore/model/weight_map.hpp"
 #include "lore/objective/loss.hpp"
+#include "lore/solve/dense.hpp"
 #include "lore/solve/newton.hpp"
 
 namespace lore {
@@ -402,8 +401,11 @@ class OnlineUser {
       c_ = minimum.x;
       if (minimum.converged() && !minimum.indefinite) {
         Vector<double> step = minimum.gradient;
-        Eigen::LLT<Matrix<double>>(minimum.hessian).solveInPlace(step);
-        if (step.allFinite()) c_ -= step;
+        Matrix<double> factor = minimum.hessian;
+        if (detail::cholesky_in_place(factor)) {
+          detail::cholesky_solve(factor, step);
+          c_ -= step;
+        }
       }
     }
     settle();
@@ -421,13 +423,11 @@ class OnlineUser {
       Vector<double> gradient(D);
       Matrix<double> hessian(D, D);
       objective_.derivatives(gradient, hessian, true);
-      Eigen::LLT<Matrix<double>> factor(hessian);
-      indefinite_ = factor.info() != Eigen::Success;
+      indefinite_ = std::isnan(detail::invert_positive(hessian, C));
       if (indefinite_) {
         objective_.derivatives(gradient, hessian, false);
-        factor.compute(hessian);
+        (void)detail::invert_positive(hessian, C);
       }
-      factor.solveInPlace(C);
     }
     weights_ = objective_.weights();
     parameters_ = objective_.parameters();

@@ -7,29 +7,12 @@
 #include <cstdint>
 #include <utility>
 
-#include <Eigen/Cholesky>
-#include <Eigen/Eigenvalues>
-
 #include "lore/core/random.hpp"
 #include "lore/core/types.hpp"
 #include "lore/objective/pass.hpp"
+#include "lore/solve/dense.hpp"
 
 namespace lore::detail {
-
-/// Columns of Y made orthonormal by Cholesky in double, twice. Y may be close to rank deficient.
-[[nodiscard, gnu::noinline]] inline Matrix<double> orthonormalised(Matrix<double> Y) {
-  for (int round = 0; round < 2; ++round) {
-    for (Index k = 0; k < Y.cols(); ++k) {
-      const double norm = Y.col(k).norm();
-      if (norm > 0) Y.col(k) /= norm;
-    }
-    Matrix<double> gram = Y.transpose() * Y;
-    gram.diagonal().array() += 1e-13 * static_cast<double>(Y.cols());
-    const Eigen::LLT<Matrix<double>> factor(gram);
-    factor.matrixL().transpose().template solveInPlace<Eigen::OnTheRight>(Y);
-  }
-  return Y;
-}
 
 /// Leading eigenpairs of a symmetric positive d x d operator that is known by its products M Omega:
 /// randomised subspace iteration with a Rayleigh-Ritz step.   @ref Halko, Martinsson & Tropp 2011
@@ -53,11 +36,8 @@ struct LeadingPairs {
     }
     const Matrix<double> MQ = apply(Q);
     const Matrix<double> small = Q.transpose() * MQ;
-    const Eigen::SelfAdjointEigenSolver<Matrix<double>> eigen(0.5 * (small + small.transpose()));
-    LeadingPairs pairs;
-    pairs.values = eigen.eigenvalues().reverse().cwiseMax(0.0);
-    pairs.vectors = Q * eigen.eigenvectors().rowwise().reverse();
-    return pairs;
+    PositiveEigen eigen = eigen_of_positive(0.5 * (small + small.transpose()));
+    return {Q * eigen.vectors, std::move(eigen.values)};
   }
 };
 

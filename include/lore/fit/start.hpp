@@ -82,8 +82,8 @@ template <class Loss, Real Scalar, class Store, class E>
 /// Users that span the others best: successive projection on the rows of C (users x D) picks `count` of them
 /// as vertices, moved outwards from the mean by `expand`.   @ref Araujo et al. 2001
 /// @return count x D
-[[nodiscard, gnu::noinline]] inline Matrix<double> vertices_of(const Matrix<double>& C, Index count,
-                                                               double expand) {
+template <class Lazy = void>
+[[nodiscard, gnu::noinline]] Matrix<double> vertices_of(const Matrix<double>& C, Index count, double expand) {
   const Eigen::RowVectorXd mean = C.colwise().mean();
   const Matrix<double> centred = C.rowwise() - mean;
   // One more coordinate lets the first pick be the farthest user and keeps D + 1 picks independent.
@@ -128,11 +128,10 @@ template <Real Scalar>
     const Vector<double> above = spectrum.values.array() - spectrum.rest;
     S = P.transpose() * above.asDiagonal() * P + spectrum.rest * S;
   }
-  const Eigen::SelfAdjointEigenSolver<Matrix<double>> eigen(0.5 * (S + S.transpose()));
+  const PositiveEigen eigen = eigen_of_positive(0.5 * (S + S.transpose()));
   Matrix<Scalar> out(V.rows(), rank);
   out.col(0) = V.col(0);
-  out.rightCols(rank - 1) =
-      (B * eigen.eigenvectors().rightCols(rank - 1).rowwise().reverse()).template cast<Scalar>();
+  out.rightCols(rank - 1) = (B * eigen.vectors.leftCols(rank - 1)).template cast<Scalar>();
   return out;
 }
 

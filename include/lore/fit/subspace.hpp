@@ -123,12 +123,12 @@ class Subspace {
   template <class E>
   [[nodiscard]] Matrix<Scalar> leading_columns(const Matrix<Scalar>& M, const E& executor) const {
     const Matrix<double> wide = M.template cast<double>(), gram = wide.transpose() * wide;
-    const Eigen::SelfAdjointEigenSolver<Matrix<double>> eigen(gram);
-    const Index count = (eigen.eigenvalues().array() > 1e-6 * eigen.eigenvalues().maxCoeff()).count();
-    if (!(eigen.eigenvalues().maxCoeff() > 0)) return Matrix<Scalar>(M.rows(), 0);
-    Matrix<Scalar> factor = (eigen.eigenvectors().rightCols(count) *
-                             eigen.eigenvalues().tail(count).cwiseSqrt().cwiseInverse().asDiagonal())
-                                .template cast<Scalar>();
+    const PositiveEigen eigen = eigen_of_positive(gram);
+    const Index count = (eigen.values.array() > 1e-6 * eigen.values.maxCoeff()).count();
+    if (count == 0) return Matrix<Scalar>(M.rows(), 0);
+    Matrix<Scalar> factor =
+        (eigen.vectors.leftCols(count) * eigen.values.head(count).cwiseSqrt().cwiseInverse().asDiagonal())
+            .template cast<Scalar>();
     const Matrix<Scalar> U = outside(Matrix<Scalar>(M * factor), executor);
     return orthonormalised(U.template cast<double>()).template cast<Scalar>();
   }
@@ -168,9 +168,9 @@ class Subspace {
     Q.rightCols(added.cols()) = added;
     basis_ = std::move(Q);
 
-    const Eigen::SelfAdjointEigenSolver<Matrix<double>> eigen(second_moment_);
-    spectrum_.values = eigen.eigenvalues().reverse().cwiseMax(0.0);
-    spectrum_.vectors = eigen.eigenvectors().rowwise().reverse().template cast<Scalar>();
+    PositiveEigen eigen = eigen_of_positive(second_moment_);
+    spectrum_.vectors = eigen.vectors.template cast<Scalar>();
+    spectrum_.values = std::move(eigen.values);
     spectrum_.rest = spectrum_.values.minCoeff();
 
     comparisons_.user = whole.user;

@@ -11,6 +11,7 @@
 #include "lore/core/types.hpp"
 #include "lore/fit/coordinate_prior.hpp"
 #include "lore/fit/user_objective.hpp"
+#include "lore/solve/dense.hpp"
 #include "lore/solve/newton.hpp"
 
 namespace lore {
@@ -80,7 +81,7 @@ class UserPosterior {
       if (halve) hessian_ = 0.5 * (hessian_ + precision_);
       if (spread != nullptr) precision_ = hessian_;
       const double before = log_determinant;
-      log_determinant = invert(hessian_, C);
+      log_determinant = invert_positive(hessian_, C);
       if (!std::isfinite(log_determinant)) break;
       find_step(C);
       const double decrement = gradient_.dot(step_);
@@ -114,7 +115,7 @@ class UserPosterior {
     } else {
       objective_.move_to(mean);
     }
-    (void)invert(hessian_, covariance);
+    (void)invert_positive(hessian_, covariance);
     return minimum;
   }
 
@@ -153,50 +154,6 @@ class UserPosterior {
       if (objective_.value_at(c) <= start - 1e-4 * length * decrement) return;
       length *= 0.5;
     }
-  }
-
-  /// C = H^-1 by H = L D L', spoiling H.   @return log det H; NaN, C being left alone, unless H is positive
-  /// definite
-  [[gnu::noinline]] static double invert(Matrix<double>& H, Matrix<double>& C) {
-    const Index n = H.rows();
-    const double rounding = static_cast<double>(n) * std::numeric_limits<double>::epsilon();
-    double log_determinant = 0, product = 1;
-    for (Index j = 0; j < n; ++j) {  // L below the diagonal, D^-1 on it, D L' above
-      const double before = H(j, j);
-      double pivot = before;
-      for (Index k = 0; k < j; ++k) pivot -= H(j, k) * H(k, j);
-      if (!(pivot > rounding * before)) return std::numeric_limits<double>::quiet_NaN();
-      product *= pivot;
-      if (j % 8 == 7 || j + 1 == n) {
-        log_determinant += std::log(product);
-        product = 1;
-      }
-      const double inverse = 1 / pivot;
-      H(j, j) = inverse;
-      for (Index i = j + 1; i < n; ++i) {
-        double sum = H(i, j);
-        for (Index k = 0; k < j; ++k) sum -= H(i, k) * H(k, j);
-        H(j, i) = sum;
-        H(i, j) = sum * inverse;
-      }
-    }
-    C.resize(n, n);
-    for (Index j = 0; j < n; ++j) {  // L^-1 in the place of L, D^-1 L^-1 in that of D L', transposed
-      for (Index i = j + 1; i < n; ++i) {
-        double sum = -H(i, j);
-        for (Index k = j + 1; k < i; ++k) sum -= H(i, k) * H(k, j);
-        H(i, j) = sum;
-      }
-    }
-    for (Index b = 0; b < n; ++b)
-      for (Index i = b + 1; i < n; ++i) H(b, i) = H(i, b) * H(i, i);
-    for (Index a = 0; a < n; ++a)
-      for (Index b = a; b < n; ++b) {
-        double sum = a == b ? H(b, b) : H(b, a) * H(b, b);
-        for (Index i = b + 1; i < n; ++i) sum += H(b, i) * H(i, a);
-        C(a, b) = C(b, a) = sum;
-      }
-    return log_determinant;
   }
 
   UserObjective<Loss, Map> objective_;

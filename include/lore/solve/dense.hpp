@@ -6,7 +6,8 @@
 #include <cmath>
 #include <limits>
 
-#include <Eigen/SVD>
+#include <Eigen/Cholesky>
+#include <Eigen/Eigenvalues>
 
 #include "lore/core/types.hpp"
 
@@ -51,31 +52,46 @@ void cholesky_solve(const M& L, P& x) noexcept {
   }
 }
 
-/// C = A^-1 for a symmetric positive definite A, which is spoilt.
-/// @return log det A; NaN, C being left alone, unless A is positive definite   @cost n^3 / 2
+/// C = H^-1 for a symmetric positive definite H, which is spoilt, by H = L D L'.
+/// @return log det H; NaN, C being left alone, unless H is positive definite   @cost n^3 / 2
 template <class Lazy = void>
-[[gnu::noinline]] double invert_positive(Matrix<double>& A, Matrix<double>& C) {
-  const Index n = A.rows();
-  if (!cholesky_in_place(A)) return std::numeric_limits<double>::quiet_NaN();
+[[gnu::noinline]] double invert_positive(Matrix<double>& H, Matrix<double>& C) {
+  const Index n = H.rows();
+  const double rounding = static_cast<double>(n) * std::numeric_limits<double>::epsilon();
   double log_determinant = 0, product = 1;
-  for (Index j = 0; j < n; ++j) {  // L^-1 below the diagonal of A, one over the diagonal on it
-    product *= A(j, j);
+  for (Index j = 0; j < n; ++j) {  // L below the diagonal, D^-1 on it, D L' above
+    const double before = H(j, j);
+    double pivot = before;
+    for (Index k = 0; k < j; ++k) pivot -= H(j, k) * H(k, j);
+    if (!(pivot > rounding * before)) return std::numeric_limits<double>::quiet_NaN();
+    product *= pivot;
     if (j % 8 == 7 || j + 1 == n) {
-      log_determinant += 2 * std::log(product);
+      log_determinant += std::log(product);
       product = 1;
     }
-    A(j, j) = 1 / A(j, j);
+    const double inverse = 1 / pivot;
+    H(j, j) = inverse;
     for (Index i = j + 1; i < n; ++i) {
-      double sum = 0;
-      for (Index k = j; k < i; ++k) sum -= A(i, k) * A(k, j);
-      A(i, j) = sum / A(i, i);
+      double sum = H(i, j);
+      for (Index k = 0; k < j; ++k) sum -= H(i, k) * H(k, j);
+      H(j, i) = sum;
+      H(i, j) = sum * inverse;
     }
   }
   C.resize(n, n);
+  for (Index j = 0; j < n; ++j) {  // L^-1 in the place of L, D^-1 L^-1 in that of D L', transposed
+    for (Index i = j + 1; i < n; ++i) {
+      double sum = -H(i, j);
+      for (Index k = j + 1; k < i; ++k) sum -= H(i, k) * H(k, j);
+      H(i, j) = sum;
+    }
+  }
+  for (Index b = 0; b < n; ++b)
+    for (Index i = b + 1; i < n; ++i) H(b, i) = H(i, b) * H(i, i);
   for (Index a = 0; a < n; ++a)
     for (Index b = a; b < n; ++b) {
-      double sum = 0;
-      for (Index k = b; k < n; ++k) sum += A(k, a) * A(k, b);
+      double sum = a == b ? H(b, b) : H(b, a) * H(b, b);
+      for (Index i = b + 1; i < n; ++i) sum += H(b, i) * H(i, a);
       C(a, b) = C(b, a) = sum;
     }
   return log_determinant;
@@ -124,12 +140,27 @@ struct PositiveEigen {
   Matrix<double> vectors;  ///< orthonormal columns in the same order
 };
 
-/// @param A  n x n, symmetric, no eigenvalue below 0 beyond rounding
-/// @cost O(n^3); Jacobi rotations, which compile in a fraction of the time of a tridiagonal solver
+/// @param A  n x n, symmetric, no eigenvalue below 0 beyond rounding   @cost O(n^3)
 template <class Lazy = void>
 [[nodiscard, gnu::noinline]] PositiveEigen eigen_of_positive(const Matrix<double>& A) {
-  const Eigen::JacobiSVD<Matrix<double>, Eigen::NoQRPreconditioner> svd(A, Eigen::ComputeFullU);
-  return {svd.singularValues(), svd.matrixU()};
+  const Eigen::SelfAdjointEigenSolver<Matrix<double>> eigen(A);
+  return {eigen.eigenvalues().reverse().cwiseMax(0.0), eigen.eigenvectors().rowwise().reverse()};
+}
+
+/// Columns of Y made orthonormal by Cholesky, twice. Y may be close to rank deficient.
+template <class Lazy = void>
+[[nodiscard, gnu::noinline]] Matrix<double> orthonormalised(Matrix<double> Y) {
+  for (int round = 0; round < 2; ++round) {
+    for (Index k = 0; k < Y.cols(); ++k) {
+      const double norm = Y.col(k).norm();
+      if (norm > 0) Y.col(k) /= norm;
+    }
+    Matrix<double> gram = Y.transpose() * Y;
+    gram.diagonal().array() += 1e-13 * static_cast<double>(Y.cols());
+    const Eigen::LLT<Matrix<double>> factor(gram);
+    factor.matrixL().transpose().template solveInPlace<Eigen::OnTheRight>(Y);
+  }
+  return Y;
 }
 
 }  // namespace lore::detail
