@@ -58,16 +58,29 @@ struct DefaultFit {
     return outcome;
   }
 
-  /// Writes what a guard said into a fit: its points, its prior, and the seen users' weights under that
-  /// prior.
-  /// @cost one reading of the data where the prior changes
+  /// Writes what a guard said into a fit: its points, its prior, Bradley-Terry's direction as the first
+  /// column where `population` asks for it (signed weights), and the seen users' weights under all that.
+  /// @cost where something changes one reading of the data, or a fit of rank 1 and two
   template <class Store>
   void heed(const GuardReport& report, const Comparisons<Store>& comparisons,
             JointResult<Scalar>& result) const {
     RewardModel<Scalar>& model = result.model;
     report.apply_to(model);
-    if (report.factor == 1) return;
+    const bool shared = report.population && model.weight_map == WeightMapKind::signed_deviations;
+    if (report.factor == 1 && !shared) return;
     Pass<Scalar, Store, E> pass(comparisons, executor);
+    if (shared) {  // as far along Bradley-Terry's direction as the mean reward of the joint fit reaches
+      Matrix<Scalar> V = model.basis.matrix(), both(V.rows(), 2);
+      both.col(0) = V * population_weights(model);
+      both.col(1) = fit_with<Signed>(comparisons, *report.population, {}).model.basis.matrix().col(0);
+      const Matrix<Scalar> Z = pass.scores(both);
+      const Scalar size = Z.row(1).squaredNorm();
+      if (size > 0) {
+        V.col(0) = both.col(1) * (Z.row(0).dot(Z.row(1)) / size);
+        model.basis = Basis<Scalar>(std::move(V));
+        model.prior.mean.tail(model.prior.mean.size() - 1).setZero();
+      }
+    }
     const auto fits = fit_users(model, pass.scores(model.basis.matrix()), comparisons, executor, loss);
     for (Index i = 0; i < comparisons.users(); ++i) {
       const UserFit<Scalar>& user = fits[static_cast<std::size_t>(i)];

@@ -60,6 +60,9 @@ struct GuardOptions {
 struct [[nodiscard]] GuardReport {
   std::vector<GuardPoint> points;  ///< with the prior covariance times `factor`; empty: nobody to ask
   double factor = 1;               ///< of the prior covariance of new users
+  /// Settings of Bradley-Terry where users without any shots were not surely judged better by the mean reward
+  /// of the joint fit: its direction is then the better known one.
+  std::optional<Candidate> population{};
   bool loses = false;  ///< new users are surely worse off at some number of shots, and at none surely better
 
   /// Writes the points and the prior into a model.
@@ -307,6 +310,8 @@ template <class Store, class Loss, class E, Real Scalar = float, class Stop>
     narrower.points = guard.points(narrower.factor, best);
   }
   if (!detail::loses_by_shots(narrower.points)) report = std::move(narrower);
+  for (const GuardPoint& point : report.points)
+    if (point.shots == 0 && !(point.accuracy.lower > 0)) report.population = bradley_terry;
   report.loses = std::any_of(report.points.begin(), report.points.end(), detail::surely_loses) &&
                  std::none_of(report.points.begin(), report.points.end(), detail::surely_gains);
   return report;
