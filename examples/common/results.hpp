@@ -82,9 +82,9 @@ struct CurvePoint {
   Index users_with_at_least = 0;
   Figure few_shot_train;
   Figure unseen_test;
-  std::optional<lore::Gain> gain;  ///< of unseen_test over Bradley-Terry
+  std::optional<lore::Gain> gain;                     ///< of unseen_test over Bradley-Terry
   std::optional<lore::CalibrationPoint> calibration;  ///< of predicted probabilities on unseen_test
-  double trial_sd = 0;                                ///< deviation over trials of the mean accuracy; NaN with one trial
+  double trial_sd = 0;  ///< deviation over trials of the mean accuracy; NaN with one trial
   double seconds = 0;
 };
 
@@ -124,7 +124,8 @@ void print_table(std::ostream& out, const FewShotCurve& curve);
 /// What held-out seen users, treated as new, gained over Bradley-Terry by number of shots.
 void print_guard(std::ostream& out, const lore::GuardReport& guard);
 
-/// Log loss, Brier score and calibration error by number of shots, averaged over the posterior and plugged in.
+/// Log loss, Brier score and calibration error by number of shots, averaged over the posterior and plugged
+/// in.
 void print_calibration(std::ostream& out, const FewShotCurve& curve);
 
 /// For every rank with two or more columns: how far they have fallen together and how users spread over them.

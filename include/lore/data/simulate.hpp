@@ -203,8 +203,7 @@ struct ScoreScale {
 ///         that is not finite, or a reward model that gives all items the same score
 /// @cost O(R * items)
 template <class Lazy = void>
-[[nodiscard]] ScoreScale score_scale(const ConstMatrixRef<double>& scores,
-                                            std::span<const Index> items) {
+[[nodiscard]] ScoreScale score_scale(const ConstMatrixRef<double>& scores, std::span<const Index> items) {
   constexpr const char* where = "score_scale";
   if (items.size() < 2) detail::raise_shape(where, "items", items.size(), "at least 2");
   ScoreScale scale{Vector<double>::Zero(scores.rows()), Vector<double>::Zero(scores.rows())};
@@ -287,9 +286,8 @@ struct MixturePopulation {
 ///         std::domain_error on values out of range or a user left without comparisons
 /// @cost O(R * items of the test prompts) a user; about 33 bytes a comparison
 template <class Lazy = void>
-[[nodiscard]] MixturePopulation simulate_mixtures(const ScoredResponses& responses,
-                                                         FeatureMatrix embeddings,
-                                                         const MixtureOptions& options = {}) {
+[[nodiscard]] MixturePopulation simulate_mixtures(const ScoredResponses& responses, FeatureMatrix embeddings,
+                                                  const MixtureOptions& options = {}) {
   constexpr const char* where = "simulate_mixtures";
   options.validate();
   responses.validate();
