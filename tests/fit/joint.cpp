@@ -227,12 +227,19 @@ TEMPLATE_TEST_CASE("A fit within a growing subspace ends where the fit of the wh
     const auto whole = fit(people.comparisons, Rank{rank}, 1);
     CAPTURE(rank, within.objective, whole.objective, within.passes, whole.passes);
     CHECK_NOTHROW(within.model.validate());
-    CHECK(within.objective < 1.003 * whole.objective);
+    CHECK(within.objective < 1.003 * whole.objective);  // where both may end in optima of their own
     CHECK(within.passes < whole.passes + 6);
+    if (std::is_same_v<TestType, lore::Simplex> && rank > 1) continue;  // its prior moves on the way
     CHECK(within.status == lore::Status::converged);
-    CHECK(std::is_sorted(within.trace.rbegin(), within.trace.rend()) == (rank == 1));
-    const Vector a = margins(within, people.X, people.comparisons);
-    CHECK(distance(a, margins(whole, people.X, people.comparisons)) < (rank == 1 ? 0.03 : 0.3));
+    CHECK(std::is_sorted(within.trace.rbegin(), within.trace.rend()));
+    // The whole finds next to nothing to improve.
+    lore::Pass<double> pass(people.comparisons);
+    auto prepared = fit.prepare(pass, 1);
+    const Matrix start = within.model.basis.matrix();
+    const auto further = fit.run(pass, prepared, Rank{rank}, 1, {}, &start);
+    CHECK(further.objective > 0.998 * within.objective);
+    CHECK(distance(margins(within, people.X, people.comparisons),
+                   margins(further, people.X, people.comparisons)) < 0.05);
   }
 }
 
