@@ -59,6 +59,23 @@ inline void check_answers(const char* where, const std::vector<Answer>& answer) 
   }
 }
 
+/// What the answers of one user, in order, must be in a fit: none abstained, and comparisons of a choice
+/// `preferred` and of one weight.   @param omega  a weight each, or empty: 1   @throws std::domain_error
+inline void check_user_answers(const char* where, const std::vector<Answer>& answer,
+                               const std::vector<float>& omega) {
+  check_answers(where, answer);
+  for (std::size_t j = 0; j < answer.size(); ++j) {
+    const std::string place = "answer[" + to_text(j) + "]";
+    if (answer[j].outcome == Outcome::abstained)
+      raise_value(where, place, "an abstention", "a preference or a tie");
+    if (j == 0 || answer[j].choice < 0 || answer[j].choice != answer[j - 1].choice) continue;
+    if (answer[j].outcome != Outcome::preferred || answer[j - 1].outcome != Outcome::preferred)
+      raise_value(where, place, "a tie in a choice", "the chosen reply preferred to each other one");
+    if (!omega.empty() && omega[j] != omega[j - 1])
+      raise_value(where, "omega[" + to_text(j) + "]", omega[j], "that of the whole choice");
+  }
+}
+
 /// What the comparisons of a choice must have in common: consecutive places among the user's comparisons, an
 /// answer `preferred`, and whatever differs(a, b) looks at.
 /// @param user     n, any numbering of users   @param place  n, rank among the user's comparisons

@@ -56,7 +56,8 @@ struct SurfaceProbe {
 /// such a feature does not decide. Features are scaled by their root mean square in training.
 /// @param S       s x n, column j of comparison j   @param user  n ids, >= 0
 /// @param group   n prompts, held out as a whole, or empty   @param groups  tried alone
-/// @throws std::invalid_argument on shapes that do not agree; std::domain_error on values that are not finite
+/// @throws std::invalid_argument on shapes that do not agree; std::domain_error on values that are not
+/// finite, an id below 0 or a row that S has not
 /// @cost  folds (1 + groups) O(n s^2 + s^3)   @ref Singhal et al. 2023 (length); Zheng et al. 2023 (position)
 template <Executor E>
 [[nodiscard]] SurfaceProbe surface_probe(const Matrix<float>& S, const std::vector<Index>& user,
@@ -69,6 +70,7 @@ template <Executor E>
   if (!group.empty())
     detail::check_size(where, "groups of comparisons", static_cast<Index>(group.size()), S.cols());
   detail::check_finite(where, "S", S);
+  for (const Index id : user) detail::check_non_negative(where, "user", id);
   for (const ProbeGroup& one : groups)
     for (const Index row : one.rows)
       if (row < 0 || row >= S.rows())

@@ -292,9 +292,11 @@ template <WeightMap Map, Real Scalar, class Store>
 /// The answers of `comparisons` with their margins under a fit of them,
 /// whichever weight map it has.
 /// @param executor  of the one reading of the data
+/// @throws std::invalid_argument on another number of users or another dimension
 template <Real Scalar, class Store, Executor E>
 [[nodiscard]] AnsweredMargins answered_margins(const JointResult<Scalar>& fitted,
                                                const Comparisons<Store>& comparisons, const E& executor) {
+  detail::check_size("answered_margins", "users", comparisons.users(), fitted.model.parameters.cols());
   const Matrix<Scalar> Z = Pass<Scalar, Store, E>(comparisons, executor).scores(fitted.model.basis.matrix());
   if (fitted.model.weight_map == WeightMapKind::simplex)
     return detail::together(detail::answered_margins(Simplex{}, Z, fitted, comparisons));

@@ -138,8 +138,8 @@ class FewShotFit {
 
   /// @param X  d x m differences, m >= 0   @param omega  m weights, or empty for 1
   /// @param answers  m, as in `Comparisons`, or empty: all plain
-  /// @throws std::invalid_argument on a shape mismatch; std::domain_error on a value that is not finite, or a
-  /// tie or choice that the loss does not read
+  /// @throws std::invalid_argument on a shape mismatch; std::domain_error on a value that is not finite, a
+  /// tie or choice that the loss does not read, an abstention, or a choice with several weights
   template <class Derived>
   [[nodiscard]] Fit operator()(const Eigen::MatrixBase<Derived>& X, const std::vector<float>& omega = {},
                                const std::vector<Answer>& answers = {}) const {
@@ -162,7 +162,7 @@ class FewShotFit {
     }
     if (!answers.empty()) {
       detail::check_size("FewShotFit", "answers", static_cast<Index>(answers.size()), Z.cols());
-      detail::check_answers("FewShotFit", answers);
+      detail::check_user_answers("FewShotFit", answers, omega);
       detail::check_readable("FewShotFit", loss_, answers);
     }
     User user(loss_, map_, temperature_);

@@ -687,6 +687,7 @@ struct JointFit {
                                      Index K, std::uint64_t seed, const FitObserver& observer,
                                      const Matrix<Scalar>* start) const {
     detail::Subspace<Scalar>& subspace = prepared.subspace;
+    subspace.take_answers(pass.comparisons().answer);
     const double share = 50 * solver.options.objective_tolerance;
     JointFit within = *this;  // on the subspace
     within.options.compress = false;
@@ -731,6 +732,8 @@ struct JointFit {
         ++course.spent;
       }
     }
+    if (subspace.size() == 0)  // no gradient anywhere, such as of nothing but ties
+      return within.run(pass, prepared, Rank{K}, seed, observer, start);
     double tolerance = 1e-3;
     for (int round = 0;; ++round) {
       Pass<Scalar, Features, E> coordinates(subspace.comparisons(), executor);
@@ -738,7 +741,7 @@ struct JointFit {
       Matrix<Scalar> A;
       if (V.cols() == K)
         A = subspace.basis().transpose() * V;
-      else if (simple)
+      else if (simple || K == 1)
         A = Matrix<Scalar>::Zero(subspace.size(), 1);
       else {
         Index unread = 0;

@@ -99,7 +99,8 @@ class OnlineUser {
 
   /// Adds the columns of Z (K x m) in one update. @param omega  m weights, or empty for 1
   /// @param answers  m, as in `Comparisons`, or empty: all plain
-  /// @return the first one's id; the others follow   @throws as `add`
+  /// @return the first one's id; the others follow
+  /// @throws as `add`; std::domain_error on a choice that the loss does not read or of several weights
   Id add_all(const ConstMatrixRef<double>& Z, const std::vector<float>& omega = {},
              const std::vector<Answer>& answers = {}) {
     check(Z, omega, answers);
@@ -274,7 +275,7 @@ class OnlineUser {
       answer.flip = in.template get<float>();
       answer.choice = static_cast<Index>(in.template get<std::int64_t>());
     }
-    user.check_answers(where, user.answers_);
+    user.check_answers(where, user.answers_, user.omega_);
     user.scores_ = std::move(Z);
     user.next_ = next;
     user.c_ = std::move(c);
@@ -337,18 +338,10 @@ class OnlineUser {
     return std::all_of(answers_.begin(), answers_.end(), [](const Answer& one) { return one == Answer{}; });
   }
 
-  void check_answers(const char* where, const std::vector<Answer>& answers) const {
-    detail::check_answers(where, answers);
+  void check_answers(const char* where, const std::vector<Answer>& answers,
+                     const std::vector<float>& omega) const {
+    detail::check_user_answers(where, answers, omega);
     detail::check_readable(where, loss_, answers);
-    for (std::size_t j = 0; j < answers.size(); ++j) {
-      const std::string place = "answer[" + detail::to_text(j) + "]";
-      if (answers[j].outcome == Outcome::abstained)
-        detail::raise_value(where, place, "an abstention", "a preference or a tie");
-      if (j > 0 && answers[j].choice >= 0 && answers[j].choice == answers[j - 1].choice &&
-          (answers[j].outcome != Outcome::preferred || answers[j - 1].outcome != Outcome::preferred))
-        detail::raise_value(where, place, "a tie in a choice",
-                            "the chosen reply preferred to each other one");
-    }
   }
 
   void check(const ConstMatrixRef<double>& Z, const std::vector<float>& omega,
@@ -360,7 +353,7 @@ class OnlineUser {
     for (const float value : omega) detail::check_non_negative("OnlineUser::add", "omega", value);
     if (!answers.empty()) {
       detail::check_size("OnlineUser::add", "answers", static_cast<Index>(answers.size()), Z.cols());
-      check_answers("OnlineUser::add", answers);
+      check_answers("OnlineUser::add", answers, omega);
     }
   }
 

@@ -12,6 +12,7 @@
 
 #include "lore/core/random.hpp"
 #include "lore/core/types.hpp"
+#include "lore/data/answer.hpp"
 #include "lore/data/preferences.hpp"
 #include "lore/fit/spectrum.hpp"
 #include "lore/objective/pass.hpp"
@@ -41,6 +42,11 @@ class Subspace {
   [[nodiscard]] const Matrix<Scalar>& basis() const noexcept { return basis_; }  ///< Q, d x r, orthonormal
   [[nodiscard]] const Comparisons<>& comparisons() const noexcept { return comparisons_; }
   [[nodiscard]] const Spectrum<Scalar>& spectrum() const noexcept { return spectrum_; }  ///< of the p_j
+
+  /// Answers as they are now: a fit may change them after the subspace grew.
+  void take_answers(const std::vector<Answer>& answer) {
+    if (size() > 0) comparisons_.answer = answer;
+  }
 
   /// The spectrum of the features themselves, as far as the subspace knows it.
   /// @param total  sum_j omega_j ||x_j||^2

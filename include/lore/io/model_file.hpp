@@ -81,16 +81,19 @@ template <class T>
       return Gain{from.at("mean").get<double>(), from.at("standard_error").get<double>(),
                   interval.at(0).get<double>(), interval.at(1).get<double>()};
     };
+    const auto count = [](const nlohmann::json& from) {  // what no count can be is refused by `validate`
+      return from.is_number_integer() ? from.get<Index>() : Index{-1};
+    };
+    const nlohmann::json list = nlohmann::json::parse(text);
     std::vector<GuardPoint> out;
-    for (const nlohmann::json& from : nlohmann::json::parse(text))
-      out.push_back({from.at("shots").get<Index>(), from.at("users").get<Index>(), gain(from.at("log_loss")),
-                     gain(from.at("accuracy"))});
-    return out;
-  } catch (const nlohmann::json::exception&) {
-    raise_io(
-        file.path(), "metadata 'guard'", in_quotes(text),
-        "a JSON array of {shots, users, log_loss, accuracy}, each gain {mean, standard_error, interval}");
+    for (std::size_t j = 0; list.is_array() && j < list.size(); ++j)
+      out.push_back({count(list[j].at("shots")), count(list[j].at("users")), gain(list[j].at("log_loss")),
+                     gain(list[j].at("accuracy"))});
+    if (list.is_array()) return out;
+  } catch (const nlohmann::json::exception&) {  // said below
   }
+  raise_io(file.path(), "metadata 'guard'", in_quotes(text),
+           "a JSON array of {shots, users, log_loss, accuracy}, each gain {mean, standard_error, interval}");
 }
 
 template <class Derived>

@@ -24,7 +24,8 @@ class GradedMargin {
  public:
   static constexpr bool convex = true, self_concordant = true;
 
-  explicit GradedMargin(double scale = 1) : scale_(scale) {
+  GradedMargin() : GradedMargin(1) {}
+  explicit GradedMargin(double scale) : scale_(scale) {
     detail::check_non_negative("GradedMargin", "scale", scale);
   }
 
@@ -67,7 +68,7 @@ struct GradedWeight {
 ///   tie            -h_0 < u < h_0
 ///   grade s < L    h_(s-1) < u < h_s         for the chosen reply, s = 1 .. L
 ///   grade L        h_(L-1) < u
-/// so a stronger answer says that the margin is larger, by as much as the data say (`estimate`). One
+/// so a stronger answer says that the margin is larger, by as much as the data say (`estimate_loss`). One
 /// threshold is Rao-Kupper's model with theta = exp(h_0); one threshold of 0 is Bradley-Terry. Convex.
 /// loss(t) is the cost of "preferred", at whatever strength: softplus(h_0 - t).
 /// @ref McCullagh 1980; Agresti 1992
@@ -75,8 +76,10 @@ class Ordinal {
  public:
   static constexpr bool convex = true, self_concordant = true;
 
+  Ordinal() : Ordinal({0}, {}) {}
+
   /// Grades are strengths rounded to 1 .. L.
-  explicit Ordinal(std::vector<double> thresholds = {0}) : Ordinal(std::move(thresholds), {}) {}
+  explicit Ordinal(std::vector<double> thresholds) : Ordinal(std::move(thresholds), {}) {}
 
   /// @param cuts  L - 1 strengths, ascending: an answer is of grade s when s - 1 of them are at or below its
   /// strength; empty: 1.5, 2.5, ..

@@ -49,7 +49,7 @@ class LabelNoise {
 /// A careless judge under any other loss: with probability f = `Answer::flip` the opposite of what was meant
 /// is recorded,
 ///   -log((1 - f) exp(-L(t, answer)) + f exp(-L(-t, answer))),
-/// and f = 0 is L itself. Rates by user come from `estimate_flip` or `fit_label_noise`. Not convex.
+/// and f = 0 is L itself. Rates by user come from `estimate_flip` or `fit_answer_model`. Not convex.
 template <class Base = BradleyTerry>
 struct LabelNoiseByUser {
   Base base{};

@@ -40,7 +40,8 @@ class Davidson {
  public:
   static constexpr bool convex = true, self_concordant = true;
 
-  explicit Davidson(double nu = 1) : nu_(nu) { detail::check_non_negative("Davidson", "nu", nu); }
+  Davidson() : Davidson(1) {}
+  explicit Davidson(double nu) : nu_(nu) { detail::check_non_negative("Davidson", "nu", nu); }
 
   [[nodiscard]] double nu() const noexcept { return nu_; }
   [[nodiscard]] bool reads_ties() const noexcept { return nu_ > 0; }
@@ -78,7 +79,8 @@ class RaoKupper {
  public:
   static constexpr bool convex = true, self_concordant = true;
 
-  explicit RaoKupper(double theta = 2) : theta_(theta), threshold_(std::log(theta)) {
+  RaoKupper() : RaoKupper(2) {}
+  explicit RaoKupper(double theta) : theta_(theta), threshold_(std::log(theta)) {
     if (!(theta >= 1) || !std::isfinite(theta))
       detail::raise_value("RaoKupper", "theta", theta, "a finite number, 1 or above");
   }
