@@ -74,6 +74,9 @@ TEST_CASE("A probe names what does not fit") {
                   std::domain_error);
   CHECK_THROWS_AS(lore::surface_probe(world.S, world.user, {}, {}, lore::Serial{}, {.folds = 1}),
                   std::domain_error);
+  std::vector<Index> nobody = world.user;
+  nobody[2] = -1;
+  CHECK_THROWS_AS(lore::surface_probe(world.S, nobody, {}, {}, lore::Serial{}), std::domain_error);
   lore::Matrix<float> broken = world.S;
   broken(1, 3) = std::numeric_limits<float>::quiet_NaN();
   CHECK_THROWS_AS(lore::surface_probe(broken, world.user, {}, {}, lore::Serial{}), std::domain_error);

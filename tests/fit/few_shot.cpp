@@ -405,6 +405,7 @@ TEST_CASE("A few-shot fit refuses what it cannot use") {
   CHECK_THROWS_AS(adapt(random(4, 2, 1)), std::invalid_argument);
   CHECK_THROWS_AS(adapt(random(5, 2, 1), {1}), std::invalid_argument);
   CHECK_THROWS_AS(adapt(random(5, 2, 1), {1, -1}), std::domain_error);
+  CHECK_THROWS_AS(adapt(random(5, 1, 1), {}, {{.outcome = lore::Outcome::abstained}}), std::domain_error);
   CHECK_THROWS_AS(adapt(Matrix::Constant(5, 1, std::numeric_limits<double>::quiet_NaN())), std::domain_error);
   lore::RewardModel<double> model;
   model.basis = basis;

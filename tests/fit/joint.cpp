@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "lore/objective/label_noise.hpp"
+#include "lore/objective/ties.hpp"
 #include "lore/parallel/threads.hpp"
 #include "lore/solve/adam.hpp"
 #include "lore/solve/check_gradient.hpp"
@@ -467,4 +468,22 @@ TEST_CASE("Degenerate data is fitted without NaN") {
   check(large, {5, 5, 5, 5}, 2);
   CHECK_THROWS_AS(check(Matrix::Zero(3, 4), {2, 2}, 1), std::domain_error);  // says nothing of anybody
   CHECK_THROWS_AS(check(Matrix::Zero(3, 4), {2, 2}, 2), std::domain_error);
+}
+
+TEST_CASE("A fit within a subspace reads answers as they are now, and needs no gradient to begin with") {
+  const auto people = lore_test::population<float>(600, 2, 20, 40, 18, 6.0);
+  auto comparisons = people.comparisons;
+  const lore::JointFit<lore::Davidson> fit{.regularizer = {.first = 1, .others = 1}};
+  lore::Pass<float> before(comparisons);
+  auto prepared = fit.prepare(before, 7);
+  const auto first = fit.run(before, prepared, Rank{2}, 7, {});
+  const auto n = static_cast<double>(comparisons.size());
+  CHECK(first.objective < n);
+  // Nothing but ties instead, of which none costs less than log 3.
+  comparisons.answer.assign(static_cast<std::size_t>(comparisons.size()), {.outcome = lore::Outcome::tie});
+  lore::Pass<float> after(comparisons);
+  const lore::Matrix<float> start = first.model.basis.matrix();
+  CHECK(fit.run(after, prepared, Rank{2}, 7, {}, &start).trace.front() > 1.09 * n);
+  // From scratch the gradient at 0 is 0, and no direction to begin with.
+  for (const Index rank : {1, 2}) CHECK(fit(comparisons, Rank{rank}).model.basis.matrix().norm() < 1e-6F);
 }

@@ -311,5 +311,7 @@ TEST_CASE("An online user refuses what its loss does not read, and abstentions")
   Answering user = answering(3);
   CHECK_THROWS_AS(user.add(z, 1, {.outcome = lore::Outcome::abstained}), std::domain_error);
   CHECK_THROWS_AS(user.add_all(z, {}, std::vector<lore::Answer>(2)), std::invalid_argument);
+  CHECK_THROWS_AS(user.add_all(Matrix::Ones(3, 2), {1, 2}, {{.choice = 1}, {.choice = 1}}),
+                  std::domain_error);
   CHECK(user.size() == 0);
 }

@@ -188,7 +188,7 @@ TEST_CASE("what a model file may not say is refused, with the place") {
   CHECK(has(with(covariance[1], 0.5F), "covariance: got a matrix"));
   CHECK(has(with(user[1], std::int64_t{0}), "tensor 'user': got user 0 twice"));
   CHECK(has(with(user[1], std::int64_t{-3}), "tensor 'user': got -3"));
-  for (const char* guard : {"none", "[1]", R"([{"shots": 1}])"})
+  for (const char* guard : {"none", "null", "{}", "[1]", R"([{"shots": 1}])"})
     CHECK(has(with(metadata["guard"], guard), "metadata 'guard': got '"));
   CHECK(has(with(rows, Index{1}), "tensor 'basis': got the shape [1, 10]"));
 }

@@ -71,6 +71,10 @@ TEST_CASE("Without ties both are Bradley-Terry") {
     lore_test::check_same(Davidson(0)(t), lore::BradleyTerry{}(t));
     lore_test::check_same(RaoKupper(1)(t), lore::BradleyTerry{}(t));
   }
+  const Davidson davidson = {};  // as a default argument
+  const RaoKupper rao_kupper = {};
+  CHECK(davidson.nu() == 1);
+  CHECK(rao_kupper.theta() == 2);
   CHECK_FALSE(Davidson(0).reads_ties());
   CHECK_FALSE(RaoKupper(1).reads_ties());
   CHECK(Davidson(0.1).reads_ties());

@@ -482,8 +482,9 @@ struct JointFit {
   }
 
   /// Norms of the basis alone count, and the solver is one that goes on where it was.
-  static constexpr bool can_compress = std::is_same_v<Solver, Lbfgs> && requires {
+  static constexpr bool can_compress = std::is_same_v<Solver, Lbfgs> && requires(const Bound& bound) {
     requires Bound::rotation_invariant;
+    bound.curvature(Index{});
   };
 
   /// A fit compresses where the ridge is strong enough that few directions do: q up to 4. Weak ridges make

@@ -15,6 +15,8 @@ namespace lore {
 ///   regularizer.add(V, strength, G)   adds strength * dR/dV to G and returns strength * R(V)
 /// It may also offer
 ///   regularizer.curvature(k)          the second derivative along column k, which speeds a fit up
+///   rotation_invariant = true         a constant: R(QV) = R(V) for orthonormal Q, and R is as curved as
+///                                     curvature(k) at least, so that a fit may look for V in a subspace
 ///   regularizer.bound(s, tau)         the regulariser to use where mean ||x||^2 = s and the temperature is
 ///                                     tau
 ///   regularizer.start()               the column (d) that a fit of one column starts from; else zero
