@@ -1,91 +1,86 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 The lore authors
-//
 // Which pairs to ask a new user about.   05_questions [preferences.safetensors rank]
-// Every unseen user answers pairs of a pool (the few-shot partition, answers recorded), once in random order
-// and once as suggested; accuracy is measured on the user's test comparisons after every answer.
-#include <algorithm>
+// Every unseen user answers pairs of a pool (the few-shot partition, answers recorded), once as suggested and
+// ten times in random order; accuracy is measured on the user's test comparisons after every answer.
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
-#include <vector>
+#include <utility>
 
 #include "lore/io/preference_file.hpp"
 #include "lore/lore.hpp"
 
 using lore::Index;
+using Matrix = lore::Matrix<double>;
+using Vector = lore::Vector<double>;
 constexpr Index answers = 20;
 
-// The accuracy of a user after 0 .. answers answers. Z: K x pool, T: K x test.
-lore::Vector<double> curve(lore::OnlineUser<> user, lore::Matrix<double> Z, const lore::Matrix<double>& T,
-                           bool suggested, lore::Rng& rng) {
-  lore::Vector<double> out(answers + 1);
+Vector curve(lore::OnlineUser<> user, Matrix Z, const Matrix& T, bool suggested, lore::Rng& rng) {
+  Vector accuracy(answers + 1);  // after 0, 1, .. answers; Z: K x pool, T: K x test
   for (Index n = 0;; ++n) {
-    out(n) = ((T.transpose() * user.weights()).array() > 0).cast<double>().mean();
-    if (n == answers) return out;
-    const Index left = Z.cols();
-    Index next = static_cast<Index>(lore::uniform01<double>(rng) * double(left));
-    if (suggested) next = lore::suggest(lore::Signed{}, Z, user.parameters(), user.covariance())[0].index;
+    accuracy(n) = ((T.transpose() * user.weights()).array() > 0).cast<double>().mean();
+    if (n == answers) return accuracy;
+    const auto best = lore::suggest(lore::Signed{}, Z, user.parameters(), user.covariance());
+    const Index next = suggested ? best[0].index : lore::uniform_index(rng, Z.cols());
     user.add(Z.col(next));
-    Z.col(next) = Z.col(left - 1).eval();  // asked: out of the pool
-    Z.conservativeResize(Eigen::NoChange, left - 1);
+    Z.col(next) = Z.rightCols(1).eval();  // asked: out of the pool
+    Z.conservativeResize(Eigen::NoChange, Z.cols() - 1);
   }
 }
 
-// The first number of answers, interpolated, at which a mean curve reaches `accuracy`.
-double needed(const lore::Vector<double>& mean, double accuracy) {
-  for (Index n = 0; n <= answers; ++n)
-    if (mean(n) >= accuracy) return n == 0 ? 0 : double(n) - (mean(n) - accuracy) / (mean(n) - mean(n - 1));
-  return answers;
+double needed(const Vector& mean, double accuracy) {  // answers, interpolated, until a mean curve is as good
+  Index n = 0;
+  while (n < answers && mean(n) < accuracy) ++n;
+  return n == 0 ? 0 : double(n) - (mean(n) - accuracy) / (mean(n) - mean(n - 1));
+}
+
+// A statistic of the shares that users have in the mean, and its standard error: a bootstrap over users.
+template <class Statistic>
+std::pair<double, double> over_users(Index users, const Statistic& statistic) {
+  const double value = statistic(Vector::Constant(users, 1.0 / double(users)));
+  lore::Rng rng = lore::make_rng(2);
+  double squares = 0;
+  for (int sample = 0; sample < 200; ++sample) {
+    Vector share = Vector::Zero(users);
+    for (Index u = 0; u < users; ++u) share(lore::uniform_index(rng, users)) += 1.0 / double(users);
+    squares += std::pow(statistic(share) - value, 2) / 200;
+  }
+  return {value, std::sqrt(squares)};
 }
 
 int main(int argc, char** argv) try {
-  lore::PlantedOptions planted{.dimension = 32, .rank = 5, .seen_users = 300, .unseen_users = 150};
-  planted.unseen_shots = 100;
-  const lore::Preferences<> data =
-      argc > 1 ? lore::read_preferences(argv[1]) : lore::simulate_planted(planted).preferences;
+  const lore::PlantedOptions planted{
+      .dimension = 32, .rank = 5, .seen_users = 300, .unseen_users = 150, .unseen_shots = 100};
+  const auto data = argc > 1 ? lore::read_preferences(argv[1]) : lore::simulate_planted(planted).preferences;
   const auto fit = lore::JointFit<>{}(data.seen_train(), lore::Rank{argc > 2 ? std::atoi(argv[2]) : 5});
-  const auto pool = data.few_shot(), test = data.unseen_test();
-  const auto project = [&](const auto& comparisons) -> lore::Matrix<double> {  // V'x
-    lore::Pass<float, lore::Features, lore::Serial> pass(comparisons, lore::Serial{});
-    return pass.scores(fit.model.basis.matrix()).cast<double>();
+  const lore::ScoredPartition<float> pool(data.few_shot(), fit.model.basis, lore::Serial{});  // Z = V'x
+  const lore::ScoredPartition<float> test(data.unseen_test(), fit.model.basis, lore::Serial{});
+  const auto scores_of = [](const auto& part, Index i) -> Matrix {
+    return part.Z.middleCols(part.comparisons.begin(i), part.comparisons.count(i)).template cast<double>();
   };
-  const lore::Matrix<double> Z = project(pool), T = project(test);
-  std::vector<lore::Vector<double>> by_chance, by_choice;  // one curve a user
-  for (Index i = 0; i < pool.users(); ++i) {
-    const auto at = std::find(test.user.begin(), test.user.end(), pool.user[std::size_t(i)]);
-    if (at == test.user.end() || pool.count(i) < 2 * answers) continue;  // a pool to choose from
-    const Index j = at - test.user.begin();
-    const lore::Matrix<double> asked = Z.middleCols(pool.begin(i), pool.count(i));
-    const lore::Matrix<double> held_out = T.middleCols(test.begin(j), test.count(j));
+  Matrix R = Matrix::Zero(answers + 1, pool.comparisons.users()), S = R;  // curves, random and suggested
+  Index users = 0;
+  for (Index i = 0; i < pool.comparisons.users(); ++i) {
+    if (pool.comparisons.count(i) < 2 * answers) continue;  // nothing to choose from
+    const Matrix Z = scores_of(pool, i), T = scores_of(test, i);
     lore::Rng rng = lore::make_rng(1, i);
-    const lore::OnlineUser<> user(fit.model);
-    by_choice.push_back(curve(user, asked, held_out, true, rng));
-    by_chance.push_back(lore::Vector<double>::Zero(answers + 1));
-    for (int k = 0; k < 10; ++k) by_chance.back() += curve(user, asked, held_out, false, rng) / 10;
+    S.col(users) = curve(lore::OnlineUser<>(fit.model), Z, T, true, rng);
+    for (int k = 0; k < 10; ++k) R.col(users) += curve(lore::OnlineUser<>(fit.model), Z, T, false, rng) / 10;
+    ++users;
   }
-  constexpr std::size_t samples = 200;  // bootstrap samples of the users; sample 0 is everybody
-  const std::size_t users = by_choice.size();
-  lore::Rng rng = lore::make_rng(2);
-  std::vector<lore::Vector<double>> chance(samples, lore::Vector<double>::Zero(answers + 1)), choice = chance;
-  for (std::size_t b = 0; b < samples; ++b)
-    for (std::size_t u = 0; u < users; ++u) {
-      const auto who = b == 0 ? u : std::size_t(lore::uniform01<double>(rng) * double(users));
-      chance[b] += by_chance[who] / double(users);
-      choice[b] += by_choice[who] / double(users);
-    }
-  const auto error = [&](auto&& value) {  // standard error
-    double squares = 0;
-    for (std::size_t b = 1; b < samples; ++b) squares += std::pow(value(b) - value(0), 2);
-    return std::sqrt(squares / (samples - 1));
-  };
+  R.conservativeResize(Eigen::NoChange, users);
+  S.conservativeResize(Eigen::NoChange, users);
   std::printf("%d users\nanswers  random  suggested  difference         as good suggested\n", int(users));
   for (const Index n : {0, 1, 2, 3, 5, 8, 12, 16, 20}) {
-    const auto gain = [&](std::size_t b) { return choice[b](n) - chance[b](n); };
-    const auto enough = [&](std::size_t b) { return needed(choice[b], chance[b](n)); };
-    std::printf("%7d  %.4f     %.4f  %+.4f +- %.4f  %5.2f +- %.2f\n", int(n), chance[0](n), choice[0](n),
-                gain(0), error(gain), enough(0), error(enough));
+    const auto at = [&](const Matrix& M) {
+      return [&M, n](const Vector& share) { return M.row(n).dot(share); };
+    };
+    const auto gain = over_users(users, [&](const Vector& u) { return at(S)(u) - at(R)(u); });
+    const auto equal = over_users(users, [&](const Vector& u) { return needed(S * u, at(R)(u)); });
+    std::printf("%7d  %.4f     %.4f  %+.4f +- %.4f   %.2f +- %.2f\n", int(n), over_users(users, at(R)).first,
+                over_users(users, at(S)).first, gain.first, gain.second, equal.first, equal.second);
   }
 } catch (const std::exception& error) {
   std::fprintf(stderr, "error: %s\n", error.what());

@@ -8,9 +8,13 @@
 
 #include "lore/core/numerics.hpp"
 #include "lore/core/random.hpp"
+#include "lore/data/preferences.hpp"
+#include "lore/data/simulate.hpp"
 #include "lore/fit/few_shot.hpp"
+#include "lore/fit/joint.hpp"
 #include "lore/objective/ranking.hpp"
 #include "lore/objective/ties.hpp"
+#include "lore/select/figures.hpp"
 
 #include "lore_catch.hpp"
 
@@ -314,4 +318,38 @@ TEST_CASE("An online user refuses what its loss does not read, and abstentions")
   CHECK_THROWS_AS(user.add_all(Matrix::Ones(3, 2), {1, 2}, {{.choice = 1}, {.choice = 1}}),
                   std::domain_error);
   CHECK(user.size() == 0);
+}
+
+TEST_CASE("A month of new users needs no refit of the basis") {
+  // The same new users, folded in one answer at a time or fitted together with everybody, basis and all.
+  const lore::Preferences<> data =
+      lore::simulate_planted(
+          {.dimension = 24, .rank = 3, .seen_users = 80, .unseen_users = 60, .unseen_shots = 20, .seed = 4})
+          .preferences;
+  const auto before = lore::JointFit<>{}(data.seen_train(), lore::Rank{3});
+  const auto fold_in = [&](const lore::Matrix<float>& Z, const lore::Comparisons<>& comparisons) {
+    lore::UserFits<float> fits(Z.rows(), comparisons.users());
+    for (Index i = 0; i < comparisons.users(); ++i) {
+      lore::OnlineUser<> user(before.model);
+      for (Index j = comparisons.begin(i); j < comparisons.end(i); ++j) user.add(Z.col(j).cast<double>());
+      fits.weights.col(i) = user.weights().cast<float>();
+    }
+    return fits;
+  };
+  const auto folded = lore::measure(before.model, data, lore::Serial{}, fold_in).unseen_test.accuracy;
+  lore::Preferences<> together = data;
+  for (auto& part : together.partition)
+    if (part == lore::Partition::unseen_few_shot) part = lore::Partition::seen_train;
+  const auto after = lore::JointFit<>{}(together.seen_train(), lore::Rank{3});
+  const auto own = lore::weights_by_id(
+      after.model.user, [&](Index i) -> lore::Vector<float> { return after.model.weights.col(i); },
+      lore::population_weights(after.model));
+  const lore::ScoredPartition<float> test(data.unseen_test(), after.model.basis, lore::Serial{});
+  const auto refitted = test.accuracy_with(own, "").accuracy;
+  const auto population = lore::population_weights(before.model);
+  const lore::ScoredPartition<float> plain(data.unseen_test(), before.model.basis, lore::Serial{});
+  const double shared = plain.accuracy_with([&](Index) { return population; }, "").accuracy.mean;
+  CAPTURE(folded.mean, refitted.mean, shared);
+  CHECK(folded.mean > refitted.mean - 0.02);
+  CHECK(folded.mean > shared + 0.03);
 }

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <string>
 
+#include <nlohmann/json.hpp>
+
 #include "lore/io/preference_file.hpp"
 
 #include "lore_catch.hpp"
@@ -108,6 +110,38 @@ TEST_CASE("TLDR prepare on real human comparisons") {
   const lore::Comparisons<> train = read.seen_train(), shots = read.few_shot();
   for (lore::Index i = 0; i < train.users(); ++i) CHECK(train.count(i) <= 150);
   for (lore::Index i = 0; i < shots.users(); ++i) CHECK(shots.count(i) <= 50);
+}
+
+TEST_CASE(
+    "TLDR: the default on real human comparisons is no worse than Bradley-Terry at any number of shots") {
+  const auto data = lore_test::test_data("ukpconvarg");
+  if (!data) return lore_test::skip();
+  const lore_test::Folder folder;
+  REQUIRE(prepare(folder, "--train " + quoted(*data / "comparisons.train.jsonl") + " --validation " +
+                              quoted(*data / "comparisons.validation.jsonl"))
+              .code == 0);
+  REQUIRE(lore_test::run(folder, "reddit_tldr/train_basis",
+                         "--ranks 1,2,3 --threads 2 --model m.safetensors --results ranks.json")
+              .code == 0);
+  REQUIRE(
+      lore_test::run(folder, "reddit_tldr/vary_fewshot",
+                     "--model m.safetensors --first --shots 1,3,5,10,20,50 --threads 2 --results shots.json")
+          .code == 0);
+  const auto ranks = nlohmann::json::parse(lore_test::content_of(folder / "ranks.json"));
+  const auto shots = nlohmann::json::parse(lore_test::content_of(folder / "shots.json"));
+  const nlohmann::json* one = nullptr;
+  for (const auto& rank : ranks.at("ranks"))
+    if (rank.at("rank") == 1) one = &rank;
+  REQUIRE(one != nullptr);
+  const double seen = one->at("seen_test").at("accuracy"), unseen = one->at("unseen_test").at("accuracy");
+  for (const auto& rank : ranks.at("ranks"))
+    if (rank.at("rank") == ranks.at("selected_rank"))
+      CHECK(rank.at("seen_test").at("accuracy").get<double>() >= seen - 0.003);
+  REQUIRE(shots.at("points").size() == 6);
+  for (const auto& point : shots.at("points")) {
+    CAPTURE(point.at("shots"));
+    CHECK(point.at("unseen_test").at("accuracy").get<double>() >= unseen - 0.003);
+  }
 }
 
 #endif
