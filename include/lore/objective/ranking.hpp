@@ -49,7 +49,7 @@ struct PlackettLuce {
   }
 
   template <class T, class Out>
-  requires requires(const Base& base, const T& t, Out& out) { base.array_derivatives(t, out, out); }
+  requires requires(const Base& inner, const T& t, Out& out) { inner.array_derivatives(t, out, out); }
   void array_derivatives(const Eigen::MatrixBase<T>& margin, Out&& slope, Out&& curvature) const {
     base.array_derivatives(margin, slope, curvature);
   }
