@@ -63,7 +63,8 @@ struct CoordinatePrior {
     if (D == 0) return;
     double lift = 1e-8 * std::max(covariance.diagonal().maxCoeff(), 1e-8);
     for (Matrix<double> factor = covariance;
-         std::isnan(log_determinant = -invert_positive(factor, precision)); lift *= 10) {
+         std::isnan(log_determinant = -invert_positive(factor, precision)) && std::isfinite(lift);
+         lift *= 10) {
       covariance.diagonal().array() += lift;
       factor = covariance;
     }

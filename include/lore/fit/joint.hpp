@@ -736,6 +736,7 @@ struct JointFit {
     if (subspace.size() == 0)  // no gradient anywhere, such as of nothing but ties
       return within.run(pass, prepared, Rank{K}, seed, observer, start);
     double tolerance = 1e-3;
+    bool grew = true;
     for (int round = 0;; ++round) {
       Pass<Scalar, Features, E> coordinates(subspace.comparisons(), executor);
       Prepared small{.mean_square = prepared.mean_square, .spectrum = subspace.spectrum(), .subspace = {}};
@@ -761,7 +762,7 @@ struct JointFit {
       outlook();
       const double comes_true = compare ? std::clamp((before - result.objective) / promised, 0.1, 1.0) : 1.0;
       const bool enough = promise * comes_true <= share * std::abs(result.objective);
-      if (course.over() || (!simple && enough)) {
+      if (course.over() || (!simple && (enough || !grew))) {
         conclude(objective, coordinates.scores(A), A, result);
         break;
       }
@@ -776,7 +777,9 @@ struct JointFit {
         break;
       }
       tolerance = std::clamp(0.02 * promise * comes_true / std::abs(result.objective), 0.0, 1e-3);
+      const Index size = subspace.size();
       grow();
+      grew = subspace.size() > size;
       if (simple) V.resize(0, 0);
       simple = false;
     }
