@@ -85,8 +85,7 @@ TEST_CASE("Probabilities averaged over the posterior are calibrated, and better 
   CHECK(points[0].plug_in.calibration.expected_error > 0.05);
   CHECK(points[3].averaged.log_loss.mean < points[0].averaged.log_loss.mean);
   CHECK(points[3].log_loss_gain.mean < points[1].log_loss_gain.mean);
-  const std::string table = lore::calibration_table(points);
-  CHECK(std::count(table.begin(), table.end(), '\n') == 5);
+  CHECK(points.size() == 4);
 }
 
 TEST_CASE("A calibration curve is fixed by its seed, whatever the threads, and may have nobody to judge") {
@@ -94,7 +93,14 @@ TEST_CASE("A calibration curve is fixed by its seed, whatever the threads, and m
   const lore::CurveOptions options{.shots = {3}, .trials = 2, .seed = 5};
   const auto one = lore::calibration_curve(model(), data, lore::Serial{}, options);
   const auto two = lore::calibration_curve(model(), data, lore::Threads(2), options);
-  CHECK(lore::calibration_table(one) == lore::calibration_table(two));
+  REQUIRE(one.size() == 1);
+  REQUIRE(two.size() == 1);
+  for (const auto side : {&lore::CalibrationPoint::averaged, &lore::CalibrationPoint::plug_in}) {
+    CHECK((one[0].*side).log_loss.by_user == (two[0].*side).log_loss.by_user);
+    CHECK((one[0].*side).brier.by_user == (two[0].*side).brier.by_user);
+    CHECK((one[0].*side).calibration.expected_error == (two[0].*side).calibration.expected_error);
+    CHECK((one[0].*side).expected_error_se == (two[0].*side).expected_error_se);
+  }
   for (Partition& partition : data.partition) partition = Partition::unseen_few_shot;
   const auto none = lore::calibration_curve(model(), data, lore::Serial{}, options);
   CHECK(none[0].averaged.log_loss.users == 0);

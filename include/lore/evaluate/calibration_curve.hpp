@@ -5,9 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <cstdio>
 #include <limits>
-#include <string>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -164,29 +162,6 @@ template <Real Scalar, class Store, Executor E, class Loss = BradleyTerry>
     points.push_back(std::move(point));
   }
   return points;
-}
-
-/// The curve as a table of text, one line a number of shots: averaged, then plugged in, then the gain of
-/// averaging, each with its standard error over users.
-[[nodiscard]] inline std::string calibration_table(const std::vector<CalibrationPoint>& points) {
-  std::string out =
-      "shots  users  log loss averaged  plug-in            Brier averaged     plug-in            ECE "
-      "averaged     "
-      "  plug-in            log loss gained\n";
-  char text[256];
-  for (const CalibrationPoint& point : points) {
-    const auto &a = point.averaged, &b = point.plug_in;
-    std::snprintf(text, sizeof text,
-                  "%5lld  %5lld  %.4f +- %.4f   %.4f +- %.4f   %.4f +- %.4f   %.4f +- %.4f   %.4f +- %.4f   "
-                  "%.4f +- %.4f   %+.4f +- %.4f\n",
-                  static_cast<long long>(point.shots), static_cast<long long>(point.users_with_at_least),
-                  a.log_loss.mean, a.log_loss.standard_error, b.log_loss.mean, b.log_loss.standard_error,
-                  a.brier.mean, a.brier.standard_error, b.brier.mean, b.brier.standard_error,
-                  a.calibration.expected_error, a.expected_error_se, b.calibration.expected_error,
-                  b.expected_error_se, point.log_loss_gain.mean, point.log_loss_gain.standard_error);
-    out += text;
-  }
-  return out;
 }
 
 }  // namespace lore
