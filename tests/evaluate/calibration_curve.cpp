@@ -2,12 +2,10 @@
 // Copyright (c) 2026 The lore authors
 #include "lore/evaluate/calibration_curve.hpp"
 
-#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <memory>
 #include <stdexcept>
-#include <string>
 #include <utility>
 #include <vector>
 
