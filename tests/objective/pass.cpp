@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 The lore authors
-#define EIGEN_RUNTIME_NO_MALLOC  // a pass may be forbidden to allocate; in every file of this room alike
 #include "lore/objective/pass.hpp"
 
 #include <algorithm>

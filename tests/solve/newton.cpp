@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 The lore authors
 // Eigen counts its own allocations only where this is defined before its first header.
-#define EIGEN_RUNTIME_NO_MALLOC
 #include "lore/solve/newton.hpp"
 
 #include <cmath>
