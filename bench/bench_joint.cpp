@@ -31,9 +31,9 @@
 namespace {
 
 using lore::Index;
-using Fit = lore::JointFit<lore::BradleyTerry, lore::Signed, lore::MarginScale, lore::Lbfgs, lore::Threads>;
+using Fit = lore::JointFit<>;
 using Data = lore::Comparisons<>;
-using DataPass = lore::Pass<float, lore::Features, lore::Threads>;
+using DataPass = lore::Pass<float>;
 
 struct Seen {
   Data train, test;
@@ -199,7 +199,7 @@ int main(int argc, char** argv) try {
 
   std::optional<double> selection_seconds;
   if (select) {
-    lore::DefaultFit<lore::BradleyTerry, lore::Threads> fit;
+    lore::DefaultFit<> fit;
     fit.executor = executor;
     fit.selection.simplex = false;
     fit.selection.grow = false;

@@ -77,7 +77,7 @@ lore::Comparisons<> comparisons_of(const Setting& setting, lore::Storage storage
   return out;
 }
 
-using PassType = lore::Pass<float, lore::Features, lore::Threads>;
+using PassType = lore::Pass<float>;
 
 /// Sum of Bradley-Terry losses of margins t, and their slopes.
 template <class Slopes>

@@ -35,7 +35,7 @@ namespace {
 
 using lore::Index;
 using Json = nlohmann::json;
-using Fit = lore::JointFit<lore::BradleyTerry, lore::Signed, lore::MarginScale, lore::Lbfgs, lore::Threads>;
+using Fit = lore::JointFit<>;
 
 [[nodiscard]] std::string shell_word(const std::string& word) {
   std::string out = "'";

@@ -53,7 +53,7 @@ struct Cost {
                                                   .seen_test = 0,
                                                   .unseen_users = 0},
                                                  executor);
-  lore::JointFit<lore::BradleyTerry, lore::Signed, lore::MarginScale, lore::Lbfgs, lore::Threads> fit;
+  lore::JointFit<> fit;
   fit.executor = executor;
   const auto train = population.preferences.seen_train();
   Cost cost;

@@ -28,7 +28,7 @@ int main(int argc, char** argv) {
     const lore::Preferences<> preferences = lore::read_preferences(file);
     const lore::Comparisons<> train = preferences.seen_train();
 
-    lore::DefaultFit<lore::BradleyTerry, lore::Threads> fit;
+    const lore::DefaultFit<> fit{.executor = lore::Threads()};
     // The one call: rank, weight map and prior scales, chosen by cross-validation on the training
     // comparisons.
     const lore::Selection selection = fit.select(train);

@@ -17,7 +17,7 @@ int main() {
   const lore::Preferences<> data = lore::simulate_planted(population).preferences;
   const lore::RewardModel<float> model = lore::JointFit<>{}(data.seen_train(), lore::Rank{4}).model;
   const auto scores = [&](const lore::Comparisons<>& comparisons) -> lore::Matrix<double> {  // V'x, K x m
-    lore::Pass<float, lore::Features, lore::Serial> pass(comparisons, lore::Serial{});
+    lore::Pass<float> pass(comparisons);
     return pass.scores(model.basis.matrix()).cast<double>();
   };
   const lore::Matrix<double> Z = scores(data.few_shot()), test = scores(data.unseen_test());

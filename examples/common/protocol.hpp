@@ -97,7 +97,7 @@ class Protocol {
   Settings settings_;
   lore::Threads executor_;
   Comparisons train_;
-  lore::DefaultFit<lore::BradleyTerry, lore::Threads> default_fit_;
+  lore::DefaultFit<> default_fit_;
   lore::Selection selection_;
   std::optional<lore::GuardReport> guard_;
   Index guarded_ = 0;  ///< the rank that it speaks of

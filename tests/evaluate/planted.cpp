@@ -20,7 +20,7 @@ TEST_CASE("Planted: the default fit finds five directions, beats Bradley-Terry a
   options.seen_test = 100;
   options.unseen_test = 100;
   const lore::Preferences<> data = lore::simulate_planted(options, threads).preferences;
-  lore::DefaultFit<lore::BradleyTerry, lore::Threads> fit{.executor = threads};
+  lore::DefaultFit<> fit{.executor = threads};
   fit.selection.ranks = {1, 4, 5, 6};
   fit.selection.grow = false;
   const auto [selection, result, guard] = fit(data.seen_train());

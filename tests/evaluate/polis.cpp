@@ -62,7 +62,7 @@ TEST_CASE("Polis: the default fit, nothing set by hand, is no worse than the bes
   const auto data = polis();
   if (!data) return lore_test::skip();
   const lore::Threads threads(2);
-  const lore::DefaultFit<lore::BradleyTerry, lore::Threads> fit{.executor = threads};
+  const lore::DefaultFit<> fit{.executor = threads};
   const auto [selection, result, guard] = fit(data->preferences.seen_train());
   CAPTURE(selection.selected, selection.candidates, selection.passes);
 

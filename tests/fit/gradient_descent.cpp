@@ -230,8 +230,8 @@ TEST_CASE("An observer can stop gradient descent, which keeps what it has") {
 
 TEST_CASE("Gradient descent composes with other losses, maps and regularisers") {
   const auto people = lore_test::population<double>(6, 2, 20, 30, 10);
-  lore::GradientDescentFit<lore::LabelNoise, lore::Signed, lore::Ridge, lore::Constant, lore::Serial, double>
-      fit{.loss = lore::LabelNoise(0.1), .regularizer = {1e-3}};
+  lore::GradientDescentFit<lore::LabelNoise, lore::Signed, lore::Ridge, lore::Constant, double> fit{
+      .loss = lore::LabelNoise(0.1), .regularizer = {1e-3}};
   fit.options.temperature = 1;
   fit.options.adam.learning_rate = 0.05;
   fit.options.iterations = 400;
@@ -298,8 +298,7 @@ struct Brittle {
 
 TEST_CASE("An objective that is not finite is a status, and the last finite point stays") {
   const auto people = lore_test::population<double>(4, 2, 3, 2, 11);
-  lore::GradientDescentFit<Brittle, lore::Simplex, lore::NoRegularizer, lore::Constant, lore::Serial, double>
-      fit{};
+  lore::GradientDescentFit<Brittle, lore::Simplex, lore::NoRegularizer, lore::Constant, double> fit{};
   const auto result = fit.from(people.comparisons, Matrix::Zero(4, 2), Matrix::Zero(2, 3));
   CHECK(result.status == lore::Status::not_finite);
   CHECK(result.trace.size() >= 1);

@@ -27,7 +27,7 @@ using Vector = lore::Vector<double>;
 
 template <class Map = lore::Signed, class Loss = lore::BradleyTerry, class Regularizer = lore::MarginScale,
           class Solver = lore::Lbfgs>
-using Fit = lore::JointFit<Loss, Map, Regularizer, Solver, lore::Serial, double>;
+using Fit = lore::JointFit<Loss, Map, Regularizer, Solver, double>;
 
 /// Margins of all comparisons of the seen users under a fitted model.
 [[nodiscard]] Vector margins(const lore::JointResult<double>& result, const Matrix& X,
@@ -89,8 +89,7 @@ TEMPLATE_TEST_CASE("The profiled objective states its gradient", "", lore::Signe
     lore::JointOptions options;
     options.posterior = posterior;
     options.temperature = 1.5;
-    lore::detail::ProfiledObjective<double, lore::BradleyTerry, TestType, lore::Ridge, lore::Features,
-                                    lore::Serial>
+    lore::detail::ProfiledObjective<double, lore::BradleyTerry, TestType, lore::Ridge, lore::Features>
         objective(pass, loss, map, ridge, 3, options, 1.0);
     objective.tolerance = 1e-14;
     const auto settled = [&](const Matrix& at, Matrix& gradient) {
@@ -185,8 +184,7 @@ TEST_CASE("A comparison of weight 2 counts as two") {
 TEST_CASE("The joint fit gives the same bits for any number of threads") {
   const auto people = lore_test::population<float>(20, 3, 25, 10, 9);
   const auto run = [&](int threads) {
-    const lore::JointFit<lore::BradleyTerry, lore::Simplex, lore::MarginScale, lore::Lbfgs, lore::Threads>
-        fit{.executor = lore::Threads(threads)};
+    const lore::JointFit<lore::BradleyTerry, lore::Simplex> fit{.executor = lore::Threads(threads)};
     return fit(people.comparisons, Rank{3}, 7);
   };
   const auto serial = run(1), parallel = run(3);
@@ -247,10 +245,8 @@ TEST_CASE("A fit within a subspace takes weights, embedding tables, warm starts 
   const auto people = lore_test::population<float>(600, 2, 20, 40, 18, 6.0);
   auto comparisons = people.comparisons;
   for (Index p = 0; p < comparisons.size(); ++p) comparisons.weight.push_back(static_cast<float>(p % 3));
-  using Parallel =
-      lore::JointFit<lore::BradleyTerry, lore::Signed, lore::MarginScale, lore::Lbfgs, lore::Threads>;
   const auto run = [&](const lore::Comparisons<>& data, bool compress, int threads) {
-    Parallel fit{.executor = lore::Threads(threads)};
+    lore::JointFit<> fit{.executor = lore::Threads(threads)};
     fit.options.compress = compress;
     return fit(data, Rank{2}, 7);
   };
@@ -277,7 +273,7 @@ TEST_CASE("A fit within a subspace takes weights, embedding tables, warm starts 
 
   // A start from outside the subspace, and one after another on what is prepared.
   const Parallel fit{.executor = lore::Threads(2)};
-  lore::Pass<float, lore::Features, lore::Threads> pass(comparisons, fit.executor);
+  lore::Pass<float> pass(comparisons, fit.executor);
   auto prepared = fit.prepare(pass, 7);
   const lore::Matrix<float> start = serial.model.basis.matrix();
   const auto warm = fit.run(pass, prepared, Rank{2}, 7, {}, &start);
@@ -352,7 +348,7 @@ TEST_CASE("A user's own loss, regulariser, solver and store compose with the res
   own.user = people.comparisons.user;
   own.offset = people.comparisons.offset;
   own.column = people.comparisons.column;
-  lore::JointFit<SquaredHinge, lore::Signed, PullTogether, PlainDescent, lore::Serial, double> fit{
+  lore::JointFit<SquaredHinge, lore::Signed, PullTogether, PlainDescent, double> fit{
       .regularizer = {.strength = 2}};
   fit.options.posterior = Posterior::map;
   const auto result = fit(own, Rank{2}, 1);

@@ -157,17 +157,18 @@ template <class Scalar>
   return V / static_cast<Scalar>(std::sqrt(static_cast<double>(d)));
 }
 
-template <class Scalar, class Store, class E = lore::Serial>
+template <class Scalar, class Store>
 [[nodiscard]] Evaluation<Scalar> evaluate(const lore::Comparisons<Store>& comparisons,
-                                          const lore::Matrix<Scalar>& V, bool rank_one, E executor = {}) {
-  lore::Pass<Scalar, Store, E> pass(comparisons, executor);
+                                          const lore::Matrix<Scalar>& V, bool rank_one,
+                                          const lore::AnyExecutor& executor = {}) {
+  lore::Pass<Scalar, Store> pass(comparisons, executor);
   const Fixed<Scalar, Store> fixed(comparisons, V.cols(), 23);
   Evaluation<Scalar> out;
   if (rank_one)
     out.value = pass.value_and_gradient(V, fixed, out.gradient);
   else
     out.value = pass.value_and_gradient(
-        V, general<Scalar, Store, typename lore::Pass<Scalar, Store, E>::ScoreBlock>(fixed), out.gradient);
+        V, general<Scalar, Store, typename lore::Pass<Scalar, Store>::ScoreBlock>(fixed), out.gradient);
   return out;
 }
 
@@ -247,9 +248,10 @@ struct Known {
   Evaluation<Scalar> evaluation;
   lore::Matrix<Scalar> weight_gradient;
 
-  template <class Store, class E = lore::Serial>
-  Known(const lore::Comparisons<Store>& comparisons, const lore::Matrix<Scalar>& V, E executor = {}) {
-    lore::Pass<Scalar, Store, E> pass(comparisons, executor);
+  template <class Store>
+  Known(const lore::Comparisons<Store>& comparisons, const lore::Matrix<Scalar>& V,
+        const lore::AnyExecutor& executor = {}) {
+    lore::Pass<Scalar, Store> pass(comparisons, executor);
     const Fixed<Scalar, Store> fixed(comparisons, V.cols(), 23);
     const auto step = [&](Index, Index first, const auto& t, auto& g) {
       double sum = 0;
@@ -559,7 +561,7 @@ TEST_CASE("A user step may keep state, and sees each user once a pass") {
   const Data data(5);
   for (const bool indexed : {false, true}) {
     const auto comparisons = by_user(data, indexed ? pairs<double>(data) : dense<double>(data));
-    lore::Pass<double, lore::Features, lore::Threads> pass(comparisons, lore::Threads(3));
+    lore::Pass<double> pass(comparisons, lore::Threads(3));
     std::vector<int> visits(data.counts.size(), 0);
     std::vector<Index> sizes(data.counts.size(), -1);
     const auto step = [&](Index i, const auto& Z, auto& g, lore::Vector<double>& w) {
@@ -580,7 +582,7 @@ TEST_CASE("A user step may keep state, and sees each user once a pass") {
 TEST_CASE("What a user step throws reaches the caller, and the pass works on") {
   const Data data(5);
   const auto comparisons = by_user(data, dense<double>(data));
-  lore::Pass<double, lore::Features, lore::Threads> pass(comparisons, lore::Threads(2));
+  lore::Pass<double> pass(comparisons, lore::Threads(2));
   lore::Matrix<double> gradient;
   const auto fail = [](Index i, const auto&, auto& g, lore::Vector<double>& w) {
     if (i == 4) throw std::runtime_error("no");

@@ -186,7 +186,7 @@ TEST_CASE("The default fit reads ties, grades and rankings where its loss does")
     if (j % 12 == 8) preferences.answer[j].strength = 3;
   }
   const auto train = preferences.seen_train();
-  lore::DefaultFit<lore::PlackettLuce<lore::Ordinal>, lore::Serial> fit;
+  lore::DefaultFit<lore::PlackettLuce<lore::Ordinal>> fit;
   fit.loss = lore::loss_of_answers(train, lore::Serial{});
   CHECK(fit.loss.base.thresholds().size() == 2);
   CHECK(fit.loss.base.reads_ties());

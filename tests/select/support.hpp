@@ -17,8 +17,8 @@ namespace lore_test {
 
 using lore::Index;
 
-using Validation = lore::CrossValidation<lore::Features, lore::BradleyTerry, lore::Threads>;
-using DefaultFit = lore::DefaultFit<lore::BradleyTerry, lore::Threads>;
+using Validation = lore::CrossValidation<>;
+using DefaultFit = lore::DefaultFit<>;
 
 [[nodiscard]] std::unique_ptr<Validation> make_validation(const lore::Comparisons<>& comparisons, Index folds,
                                                           std::uint64_t seed, int threads = 1);

@@ -127,9 +127,8 @@ void draw_planted(Rng& rng, const Vector<double>& deviation, const Vector<double
 /// options fix the result whatever the executor, and other numbers of comparisons leave the rest as it is.
 /// @throws std::domain_error on options out of range, or storage f64
 /// @cost about 20 ns a value of the d x n features on one core; memory for the features alone
-template <Executor Exec = Serial>
-[[nodiscard]] PlantedPopulation simulate_planted(const PlantedOptions& options = {},
-                                                 const Exec& executor = {}) {
+[[nodiscard]] inline PlantedPopulation simulate_planted(const PlantedOptions& options = {},
+                                                        const AnyExecutor& executor = {}) {
   options.validate();
   detail::PlantedTruth truth = detail::planted_truth(options);
   const Index users = options.seen_users + options.unseen_users;

@@ -22,6 +22,7 @@
 #include "lore/metrics/calibration.hpp"
 #include "lore/metrics/interval.hpp"
 #include "lore/metrics/user_scores.hpp"
+#include "lore/parallel/executor.hpp"
 #include "lore/select/figures.hpp"
 
 namespace lore {
@@ -103,10 +104,10 @@ struct ProbabilityTally {
 /// @param options  shots and trials as of `few_shot_curve`   @param bins  of the calibration error, >= 1
 /// @throws as `few_shot_curve`, `calibration`
 /// @cost   one reading of the unseen partitions, users x trials fits a point, O(K^2) a prediction
-template <Real Scalar, class Store, Executor E, class Loss = BradleyTerry>
+template <Real Scalar, class Store, class Loss = BradleyTerry>
 [[nodiscard]] std::vector<CalibrationPoint> calibration_curve(const RewardModel<Scalar>& model,
                                                               const Preferences<Store>& preferences,
-                                                              const E& executor,
+                                                              const AnyExecutor& executor,
                                                               const CurveOptions& options = {},
                                                               const Loss& loss = {}, int bins = 10) {
   options.validate();

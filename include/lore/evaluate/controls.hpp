@@ -95,9 +95,9 @@ void margins_of_user(const Comparisons<Store>& comparisons, Index user, const Ve
 
 /// The prior margin scale of lowest log loss when users' own rewards, from four fifths of their comparisons,
 /// judge the rest. Some users at random, at most 200 comparisons each. 1 where nothing can be held out.
-template <Real Scalar, class Store, Executor E>
+template <Real Scalar, class Store>
 [[nodiscard]] double choose_own_scale(const Comparisons<Store>& train, double mean_square, Scalar temperature,
-                                      const ControlOptions& options, const E& executor) {
+                                      const ControlOptions& options, const AnyExecutor& executor) {
   constexpr std::array<double, 8> scales{0.1, 0.2, 0.5, 1, 2, 5, 10, 20};
   constexpr Index folds = 5, most = 200;
   Rng rng = make_rng(options.seed, 4);
@@ -144,11 +144,11 @@ template <Real Scalar, class Store, Executor E>
 /// @throws std::invalid_argument when dimensions differ; std::domain_error on options out of range
 /// @cost  a few readings of both, and for each user O(m d q + q^3), m training comparisons and
 /// q = min(m, d); 40 such for each user that q is chosen on
-template <Real Scalar, class Store, Executor E, class WeightsOf>
+template <Real Scalar, class Store, class WeightsOf>
 [[nodiscard]] Controls compare_controls(const RewardModel<Scalar>& model,
                                         const RewardModel<Scalar>& bradley_terry,
                                         const Comparisons<Store>& fitted_to, const Comparisons<Store>& judged,
-                                        const E& executor, const WeightsOf& weights_of,
+                                        const AnyExecutor& executor, const WeightsOf& weights_of,
                                         const ControlOptions& options = {}) {
   options.validate();
   const Comparisons<Store> train = fitted_to.decided(), test = judged.decided();
@@ -186,7 +186,7 @@ template <Real Scalar, class Store, Executor E, class WeightsOf>
   std::unordered_map<Index, Index> place;
   for (Index i = 0; i < train.users(); ++i) place[train.user[static_cast<std::size_t>(i)]] = i;
   const Scalar temperature = model.temperature;
-  double mean_square = train.empty() ? 0.0 : Pass<Scalar, Store, E>(train, executor).mean_square();
+  double mean_square = train.empty() ? 0.0 : Pass<Scalar, Store>(train, executor).mean_square();
   mean_square /= static_cast<double>(temperature) * static_cast<double>(temperature);
   if (!(mean_square > 0)) mean_square = 1;
   out.own_scale = options.own_scale

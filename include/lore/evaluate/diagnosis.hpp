@@ -136,9 +136,9 @@ struct Diagnosis {
 /// @cost  one reading of the comparisons and a few-shot fit a user; with refits one more reading for each
 /// @ref MacKay 1992 (effective number of parameters); Lindley 1956 (information); see `separable`,
 /// `agreement`
-template <Real Scalar, class Store, Executor E, class Loss = BradleyTerry>
+template <Real Scalar, class Store, class Loss = BradleyTerry>
 [[nodiscard]] Diagnosis diagnose(const RewardModel<Scalar>& model, const Comparisons<Store>& comparisons,
-                                 const E& executor, const Refits<Scalar>& refits = {},
+                                 const AnyExecutor& executor, const Refits<Scalar>& refits = {},
                                  const DiagnosisOptions& options = {}, const Loss& loss = {}) {
   options.validate();
   Diagnosis out;

@@ -95,15 +95,15 @@ template <class Store>
 /// std::domain_error on options out of range
 /// @cost  one reading of the comparisons, O(d K^2 + (users + n) K^2 + K n log n)   @ref Jolliffe 2002; Kaiser
 /// 1958
-template <Real Scalar, class Store, Executor E>
+template <Real Scalar, class Store>
 [[nodiscard]] Directions directions_of(const RewardModel<Scalar>& model,
-                                       const Comparisons<Store>& comparisons, const E& executor,
+                                       const Comparisons<Store>& comparisons, const AnyExecutor& executor,
                                        const DirectionOptions& options = {}) {
   options.validate();
   const Matrix<double> V = model.basis.matrix().template cast<double>();
   const Matrix<double> W = model.weights.template cast<double>();
   const Matrix<double> Z =
-      Pass<Scalar, Store, E>(comparisons, executor).scores(model.basis.matrix()).template cast<double>();
+      Pass<Scalar, Store>(comparisons, executor).scores(model.basis.matrix()).template cast<double>();
   Directions out;
   out.axes = principal_axes(V, W, Z);
   if (options.axes == Axes::varimax) {

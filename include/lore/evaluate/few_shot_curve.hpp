@@ -16,6 +16,7 @@
 #include "lore/data/shots.hpp"
 #include "lore/fit/few_shot.hpp"
 #include "lore/metrics/accuracy.hpp"
+#include "lore/parallel/executor.hpp"
 #include "lore/select/figures.hpp"
 
 namespace lore {
@@ -57,11 +58,11 @@ struct CurvePoint {
 /// after each point and may return true to stop.
 /// @throws std::invalid_argument when the dimension differs or a shot is a group and there are none
 /// @cost one reading of the unseen partitions, then users x trials fits a point
-template <Real Scalar, class Store, Executor E, class Adapt, class Observer = NoCurveObserver>
+template <Real Scalar, class Store, class Adapt, class Observer = NoCurveObserver>
 [[nodiscard]] std::vector<CurvePoint> few_shot_curve(const RewardModel<Scalar>& model,
-                                                     const Preferences<Store>& preferences, const E& executor,
-                                                     const CurveOptions& options, const Adapt& adapt,
-                                                     Observer&& observer = {}) {
+                                                     const Preferences<Store>& preferences,
+                                                     const AnyExecutor& executor, const CurveOptions& options,
+                                                     const Adapt& adapt, Observer&& observer = {}) {
   options.validate();
   const ScoredPartition<Scalar, Store> pool(preferences.few_shot(), model.basis, executor);
   const ScoredPartition<Scalar, Store> test(preferences.unseen_test(), model.basis, executor);

@@ -62,8 +62,8 @@ struct MarginSpace {
   Vector<double> variance;  ///< r, of the principal axes
   std::vector<Index> user;
 
-  template <Real Scalar, class Store, Executor E>
-  MarginSpace(const RewardModel<Scalar>& model, Pass<Scalar, Store, E>& pass)
+  template <Real Scalar, class Store>
+  MarginSpace(const RewardModel<Scalar>& model, Pass<Scalar, Store>& pass)
       : Z(pass.scores(model.basis.matrix()).template cast<double>()),
         W(model.weights.template cast<double>()),
         user(model.user) {
@@ -143,10 +143,10 @@ template <class Lazy = void>
 /// dimensions, equally spread, have r / d.
 /// @throws std::invalid_argument when dimensions differ, or without users or comparisons
 /// @cost  a reading of the comparisons a model, O((n + users) K^2 + K^3)   @ref Bjorck & Golub 1973
-template <Real Scalar, class Store, Executor E>
+template <Real Scalar, class Store>
 [[nodiscard]] Agreement agreement(const RewardModel<Scalar>& a, const RewardModel<Scalar>& b,
-                                  const Comparisons<Store>& comparisons, const E& executor) {
-  Pass<Scalar, Store, E> pass(comparisons, executor);
+                                  const Comparisons<Store>& comparisons, const AnyExecutor& executor) {
+  Pass<Scalar, Store> pass(comparisons, executor);
   return detail::agreement_of(detail::MarginSpace(a, pass), detail::MarginSpace(b, pass));
 }
 
@@ -168,10 +168,11 @@ template <class Store, class Fit>
 
 /// How well the data identify a model, from refits.
 /// @throws as `agreement`   @cost a reading of the comparisons a model, O(refits^2 n K^2)
-template <Real Scalar, class Store, Executor E>
+template <Real Scalar, class Store>
 [[nodiscard]] Identifiability identifiability(const RewardModel<Scalar>& model, const Refits<Scalar>& refits,
-                                              const Comparisons<Store>& comparisons, const E& executor) {
-  Pass<Scalar, Store, E> pass(comparisons, executor);
+                                              const Comparisons<Store>& comparisons,
+                                              const AnyExecutor& executor) {
+  Pass<Scalar, Store> pass(comparisons, executor);
   const detail::MarginSpace own(model, pass);
   const auto spaces = [&](const std::vector<RewardModel<Scalar>>& models) {
     std::vector<detail::MarginSpace> out;

@@ -22,6 +22,7 @@
 #include "lore/objective/pass.hpp"
 #include "lore/objective/ranking.hpp"
 #include "lore/objective/ties.hpp"
+#include "lore/parallel/executor.hpp"
 
 /// What answers say beside the margin, estimated from seen users: how often
 /// people call a tie, how far apart grades of strength lie, and who answers
@@ -293,11 +294,12 @@ template <WeightMap Map, Real Scalar, class Store>
 /// whichever weight map it has.
 /// @param executor  of the one reading of the data
 /// @throws std::invalid_argument on another number of users or another dimension
-template <Real Scalar, class Store, Executor E>
+template <Real Scalar, class Store>
 [[nodiscard]] AnsweredMargins answered_margins(const JointResult<Scalar>& fitted,
-                                               const Comparisons<Store>& comparisons, const E& executor) {
+                                               const Comparisons<Store>& comparisons,
+                                               const AnyExecutor& executor) {
   detail::check_size("answered_margins", "users", comparisons.users(), fitted.model.parameters.cols());
-  const Matrix<Scalar> Z = Pass<Scalar, Store, E>(comparisons, executor).scores(fitted.model.basis.matrix());
+  const Matrix<Scalar> Z = Pass<Scalar, Store>(comparisons, executor).scores(fitted.model.basis.matrix());
   if (fitted.model.weight_map == WeightMapKind::simplex)
     return detail::together(detail::answered_margins(Simplex{}, Z, fitted, comparisons));
   return detail::together(detail::answered_margins(Signed{}, Z, fitted, comparisons));
@@ -317,10 +319,11 @@ template <Real Scalar, class Store, Executor E>
 /// std::invalid_argument where flip rates are asked for and the loss does not
 /// read them
 /// @cost a cold fit and rounds - 1 warm ones
-template <class Loss, class Map, class Regularizer, class Solver, class E, Real Scalar, class Store>
-[[nodiscard]] AnswerModel<Loss, Scalar> fit_answer_model(
-    JointFit<Loss, Map, Regularizer, Solver, E, Scalar> fit, Comparisons<Store> comparisons, Rank rank,
-    std::uint64_t seed = 0, const AnswerModelOptions& options = {}) {
+template <class Loss, class Map, class Regularizer, class Solver, Real Scalar, class Store>
+[[nodiscard]] AnswerModel<Loss, Scalar> fit_answer_model(JointFit<Loss, Map, Regularizer, Solver, Scalar> fit,
+                                                         Comparisons<Store> comparisons, Rank rank,
+                                                         std::uint64_t seed = 0,
+                                                         const AnswerModelOptions& options = {}) {
   options.validate();
   constexpr bool reads_flips = requires(const AnsweredMargins& seen) { estimate_flip(fit.loss, seen); };
   if (options.label_noise && !reads_flips)
@@ -330,7 +333,7 @@ template <class Loss, class Map, class Regularizer, class Solver, class E, Real 
   Matrix<Scalar> start;
   PreparedFeatures<Scalar> prepared;
   for (int round = 0; round < options.rounds; ++round) {
-    Pass<Scalar, Store, E> pass(comparisons, fit.executor);
+    Pass<Scalar, Store> pass(comparisons, fit.executor);
     if (round == 0) prepared = fit.prepare(pass, seed);
     out.result = fit.run(pass, prepared, rank, seed, {}, round == 0 ? nullptr : &start);
     start = out.result.model.basis.matrix();
@@ -357,13 +360,12 @@ template <class Loss, class Map, class Regularizer, class Solver, class E, Real 
 /// are larger, so estimate again (`estimate_loss` with `answered_margins`) once there is a personal fit.
 /// Plain comparisons need no fit: the loss is Bradley-Terry.
 /// @throws as `JointFit`   @cost none, or four fits of rank 1
-template <Real Scalar = float, class Store, Executor E>
+template <Real Scalar = float, class Store>
 [[nodiscard]] PlackettLuce<Ordinal> loss_of_answers(const Comparisons<Store>& comparisons,
-                                                    const E& executor) {
+                                                    const AnyExecutor& executor) {
   PlackettLuce<Ordinal> loss{ordinal_for(comparisons)};
   if (loss.base.thresholds() == std::vector<double>{0}) return loss;
-  JointFit<PlackettLuce<Ordinal>, Signed, MarginScale, Lbfgs, E, Scalar> fit{.loss = loss,
-                                                                             .executor = executor};
+  JointFit<PlackettLuce<Ordinal>, Signed, MarginScale, Lbfgs, Scalar> fit{.loss = loss, .executor = executor};
   return fit_answer_model(fit, comparisons, Rank{1}, 0, {.rounds = 4}).loss;
 }
 

@@ -181,16 +181,16 @@ class FewShotFit {
   /// workspace a thread, whatever the number of users.
   /// @throws std::invalid_argument when the dimension differs; std::domain_error on scores that are not
   /// finite, or ties and choices that the loss does not read
-  template <class Store, Executor E>
-  [[nodiscard]] Fits all(const Comparisons<Store>& comparisons, const E& executor) const {
-    Pass<Scalar, Store, E> pass(comparisons, executor);
+  template <class Store>
+  [[nodiscard]] Fits all(const Comparisons<Store>& comparisons, const AnyExecutor& executor) const {
+    Pass<Scalar, Store> pass(comparisons, executor);
     return all_from_scores(pass.scores(basis_.matrix()), comparisons, executor);
   }
 
   /// The same from the scores of all positions (K x n).
-  template <class Store, Executor E>
+  template <class Store>
   [[nodiscard]] Fits all_from_scores(const Matrix<Scalar>& Z, const Comparisons<Store>& comparisons,
-                                     const E& executor) const {
+                                     const AnyExecutor& executor) const {
     detail::check_size("FewShotFit", "rows of Z", Z.rows(), basis_.columns());
     detail::check_size("FewShotFit", "columns of Z", Z.cols(), comparisons.size());
     detail::check_finite("FewShotFit", "scores", Z);
@@ -285,9 +285,9 @@ class FewShotFit {
 /// Every user of `comparisons` under a model's prior, whichever weight map it has, from the scores of all
 /// positions.
 /// @param Z  K x n, V'X   @throws as `FewShotFit`   @cost see `FewShotFit`
-template <Real Scalar, class Store, Executor E, class Loss = BradleyTerry>
+template <Real Scalar, class Store, class Loss = BradleyTerry>
 [[nodiscard]] UserFits<Scalar> fit_users(const RewardModel<Scalar>& model, const Matrix<Scalar>& Z,
-                                         const Comparisons<Store>& comparisons, const E& executor,
+                                         const Comparisons<Store>& comparisons, const AnyExecutor& executor,
                                          const Loss& loss = {}) {
   if (model.weight_map == WeightMapKind::simplex)
     return FewShotFit<Loss, Simplex, Scalar>(model, loss).all_from_scores(Z, comparisons, executor);

@@ -103,17 +103,18 @@ class FewShotAdam {
   /// Every user of `comparisons`, in parallel: one fit a user, in order.
   /// @throws std::invalid_argument when the dimension differs; std::domain_error on scores that are not
   /// finite
-  template <class Store, Executor E>
-  [[nodiscard]] UserFits<Scalar, K> all(const Comparisons<Store>& comparisons, const E& executor) const {
-    Pass<Scalar, Store, E> pass(comparisons, executor);
+  template <class Store>
+  [[nodiscard]] UserFits<Scalar, K> all(const Comparisons<Store>& comparisons,
+                                        const AnyExecutor& executor) const {
+    Pass<Scalar, Store> pass(comparisons, executor);
     return all_from_scores(pass.scores(basis_.matrix()), comparisons, executor);
   }
 
   /// The same from the scores of all positions (K x n).
-  template <class Store, Executor E>
+  template <class Store>
   [[nodiscard]] UserFits<Scalar, K> all_from_scores(const Matrix<Scalar>& Z,
                                                     const Comparisons<Store>& comparisons,
-                                                    const E& executor) const {
+                                                    const AnyExecutor& executor) const {
     detail::check_size("FewShotAdam", "rows of Z", Z.rows(), basis_.columns());
     detail::check_size("FewShotAdam", "columns of Z", Z.cols(), comparisons.size());
     detail::check_finite("FewShotAdam", "scores", Z);

@@ -74,13 +74,13 @@ struct GradientDescentOptions {
 /// @cost iterations + 1 passes of 4 n d + 6 d K users operations; 2 n d (K + 1) where steps alternate   @ref
 /// LoRe eq. 10 and section 4.2; Kingma & Ba 2015
 template <class Loss = BradleyTerry, class Map = Simplex, class Regularizer = NoRegularizer,
-          class Schedule = Constant, class E = Serial, Real Scalar = float>
+          class Schedule = Constant, Real Scalar = float>
 struct GradientDescentFit {
   Loss loss{};
   Map weights{};
   Regularizer regularizer{};
   Schedule schedule{};
-  E executor{};
+  AnyExecutor executor{};
   GradientDescentOptions options{};
 
   /// Starts from V ~ N(0, 1) and parameters as `options.initial_parameters` says, a stream of random numbers
@@ -131,7 +131,7 @@ struct GradientDescentFit {
     detail::check_size(where, "columns of parameters", parameters.cols(), comparisons.users());
     detail::check_finite(where, "V", V);
     detail::check_finite(where, "parameters", parameters);
-    Pass<Scalar, Store, E> pass(comparisons, executor);
+    Pass<Scalar, Store> pass(comparisons, executor);
     const double mean_square = pass.mean_square();
     if (!std::isfinite(mean_square)) detail::raise_value(where, "features", mean_square, "finite numbers");
     const auto bound = bind(mean_square);
@@ -144,8 +144,8 @@ struct GradientDescentFit {
     Matrix<Scalar> gradient(V.rows(), V.cols());
     Matrix<Scalar> weight_gradient;
     const auto evaluate = [&] {
-      using Block = typename Pass<Scalar, Store, E>::ScoreBlock;
-      using Column = typename Pass<Scalar, Store, E>::Column;
+      using Block = typename Pass<Scalar, Store>::ScoreBlock;
+      using Column = typename Pass<Scalar, Store>::Column;
       if (options.order == StepOrder::alternating)
         return pass.value_and_gradient(
             V,
@@ -358,11 +358,11 @@ struct GradientDescentFit {
 /// Protocol `paper`: V, a ~ N(0, 1); one Adam over both, learning rate 0.5, 1,000 iterations; tau = 100; sum
 /// over users of the mean over their comparisons; no prior. Set `options.iterations` to 500 for few-shot
 /// curves.   @ref LoRe section 5
-template <Real Scalar = float, class E = Serial>
-[[nodiscard]] GradientDescentFit<BradleyTerry, Simplex, NoRegularizer, Constant, E, Scalar> paper_protocol(
-    E executor = {}) {
-  GradientDescentFit<BradleyTerry, Simplex, NoRegularizer, Constant, E, Scalar> fit{.executor =
-                                                                                        std::move(executor)};
+template <Real Scalar = float>
+[[nodiscard]] GradientDescentFit<BradleyTerry, Simplex, NoRegularizer, Constant, Scalar> paper_protocol(
+    AnyExecutor executor = {}) {
+  GradientDescentFit<BradleyTerry, Simplex, NoRegularizer, Constant, Scalar> fit{.executor =
+                                                                                     std::move(executor)};
   return fit;
 }
 
@@ -372,11 +372,11 @@ template <Real Scalar = float, class E = Serial>
 /// with max_i w_ik < 0.01 are dropped.   @ref LoRe section 4.2
 /// @param alpha  1e4 as published   @param v_ref  d, the backbone's own reward head
 /// @throws std::domain_error unless alpha is finite and 0 or above
-template <Real Scalar, class E = Serial>
-[[nodiscard]] GradientDescentFit<BradleyTerry, Simplex, CosineTo<Scalar>, LinearWarmUp, E, Scalar>
-regularised_protocol(double alpha, Vector<Scalar> v_ref, E executor = {}) {
+template <Real Scalar>
+[[nodiscard]] GradientDescentFit<BradleyTerry, Simplex, CosineTo<Scalar>, LinearWarmUp, Scalar>
+regularised_protocol(double alpha, Vector<Scalar> v_ref, AnyExecutor executor = {}) {
   detail::check_non_negative("regularised_protocol", "alpha", alpha);
-  GradientDescentFit<BradleyTerry, Simplex, CosineTo<Scalar>, LinearWarmUp, E, Scalar> fit{
+  GradientDescentFit<BradleyTerry, Simplex, CosineTo<Scalar>, LinearWarmUp, Scalar> fit{
       .regularizer = {alpha, std::move(v_ref)}, .executor = std::move(executor)};
   fit.options.iterations = 20000;
   fit.options.averaging = Averaging::comparisons;

@@ -107,10 +107,10 @@ struct Posteriors {
 
 /// The joint objective as a function of the basis alone, every user's weights at their optimum (variable
 /// projection): by the envelope theorem its gradient is the partial one.
-template <Real Scalar, class Loss, WeightMap Map, class Regularizer, class Store, class E>
+template <Real Scalar, class Loss, WeightMap Map, class Regularizer, class Store>
 class ProfiledObjective {
  public:
-  using PassType = Pass<Scalar, Store, E>;
+  using PassType = Pass<Scalar, Store>;
 
   ProfiledObjective(PassType& pass, const Loss& loss, const Map& map, const Regularizer& regularizer,
                     Index rank, const JointOptions& options, double deviation)
@@ -270,11 +270,11 @@ class ProfiledObjective {
 };
 
 /// The lowest mean loss on validation comparisons over the iterations of a fit, and the basis that had it.
-template <Real Scalar, class Store, class E>
+template <Real Scalar, class Store>
 class BestOnValidation {
  public:
   BestOnValidation(const Validation<Store>* validation, const Comparisons<Store>& training,
-                   const E& executor) {
+                   const AnyExecutor& executor) {
     if (validation == nullptr) return;
     check_positive("Validation", "patience", validation->patience);
     patience_ = validation->patience;
@@ -322,7 +322,7 @@ class BestOnValidation {
   }
 
  private:
-  std::optional<Pass<Scalar, Store, E>> pass_;
+  std::optional<Pass<Scalar, Store>> pass_;
   std::vector<Index> place_;  ///< in training, of each validation user
   Matrix<Scalar> basis_;
   double lowest_ = std::numeric_limits<double>::infinity();
@@ -365,13 +365,13 @@ template <class Regularizer>
 /// @tparam Scalar  arithmetic of the pass; users' posteriors are always found in double
 /// @cost about 10 to 40 passes of 4 n d K operations   @ref LoRe eq. 5-10; Golub & Pereyra 2003
 template <class Loss = BradleyTerry, class Map = Signed, class Regularizer = MarginScale,
-          class Solver = Lbfgs, class E = Serial, Real Scalar = float>
+          class Solver = Lbfgs, Real Scalar = float>
 struct JointFit {
   Loss loss{};
   Map weights{};
   Regularizer regularizer{};
   Solver solver = default_solver();
-  E executor{};
+  AnyExecutor executor{};
   JointOptions options{};
 
   /// Solves to a relative change of 1e-5 over three iterations.
@@ -400,7 +400,7 @@ struct JointFit {
   JointResult<Scalar> operator()(const Comparisons<Store>& comparisons, Rank rank, std::uint64_t seed = 0,
                                  const FitObserver& observer = {},
                                  const Validation<Store>* validation = nullptr) const {
-    Pass<Scalar, Store, E> pass(comparisons, executor);
+    Pass<Scalar, Store> pass(comparisons, executor);
     // Starts are fits of their own: the observer sees the rank asked for, and once it said stop it stays so.
     FitObserver whole;
     if (observer)
@@ -415,7 +415,7 @@ struct JointFit {
   using Prepared = PreparedFeatures<Scalar>;
 
   template <class Store>
-  [[nodiscard]] Prepared prepare(Pass<Scalar, Store, E>& pass, std::uint64_t seed) const {
+  [[nodiscard]] Prepared prepare(Pass<Scalar, Store>& pass, std::uint64_t seed) const {
     options.validate();
     const auto& comparisons = pass.comparisons();
     if (comparisons.empty()) detail::raise_shape("JointFit", "comparisons", 0, "at least one");
@@ -434,7 +434,7 @@ struct JointFit {
   /// The fit on a pass and what was prepared for it. @param start  where to begin instead of from scratch, d
   /// x K
   template <class Store>
-  JointResult<Scalar> run(Pass<Scalar, Store, E>& pass, Prepared& prepared, Rank rank, std::uint64_t seed,
+  JointResult<Scalar> run(Pass<Scalar, Store>& pass, Prepared& prepared, Rank rank, std::uint64_t seed,
                           const FitObserver& observer, const Matrix<Scalar>* start = nullptr,
                           const Validation<Store>* validation = nullptr) const {
     const auto& comparisons = pass.comparisons();
@@ -490,8 +490,7 @@ struct JointFit {
   /// A fit compresses where the ridge is strong enough that few directions do: q up to 4. Weak ridges make
   /// ever more of them matter.
   template <class Store>
-  [[nodiscard]] bool compresses(const Pass<Scalar, Store, E>& pass, const Prepared& prepared,
-                                Index rank) const {
+  [[nodiscard]] bool compresses(const Pass<Scalar, Store>& pass, const Prepared& prepared, Index rank) const {
     if constexpr (can_compress) {
       if (!options.compress || !detail::Subspace<Scalar>::pays(pass, rank)) return false;
       const Bound bound = bind(prepared.mean_square);
@@ -504,7 +503,7 @@ struct JointFit {
 
   /// Finds the features' leading directions. Two readings of the data with many columns.
   template <class Store>
-  void whiten(Pass<Scalar, Store, E>& pass, Prepared& prepared, std::uint64_t seed) const {
+  void whiten(Pass<Scalar, Store>& pass, Prepared& prepared, std::uint64_t seed) const {
     const Index d = pass.comparisons().dimension();
     const Index width = d <= 2 * options.spectrum_width ? d : options.spectrum_width;
     prepared.spectrum =
@@ -515,7 +514,7 @@ struct JointFit {
   /// The same fit with another map or rank-one, for starts.
   template <class OtherMap>
   [[nodiscard]] auto loosely(Index max_evaluations, double tolerance) const {
-    JointFit<Loss, OtherMap, Regularizer, Lbfgs, E, Scalar> fit{
+    JointFit<Loss, OtherMap, Regularizer, Lbfgs, Scalar> fit{
         .loss = loss, .weights = {}, .regularizer = regularizer, .executor = executor, .options = options};
     fit.options.prior_deviation = 1;
     fit.solver.options.max_evaluations = max_evaluations;
@@ -524,7 +523,7 @@ struct JointFit {
   }
 
   template <class Store>
-  [[nodiscard]] Matrix<Scalar> signed_start(Pass<Scalar, Store, E>& pass, Prepared& prepared, Index K,
+  [[nodiscard]] Matrix<Scalar> signed_start(Pass<Scalar, Store>& pass, Prepared& prepared, Index K,
                                             std::uint64_t seed, Index& spent,
                                             const FitObserver& observer) const {
     const auto first = loosely<Signed>(15, 1e-4).run(pass, prepared, Rank{1}, seed, observer);
@@ -541,7 +540,7 @@ struct JointFit {
   }
 
   template <class Store>
-  [[nodiscard]] Matrix<Scalar> simplex_start(Pass<Scalar, Store, E>& pass, Prepared& prepared, Index K,
+  [[nodiscard]] Matrix<Scalar> simplex_start(Pass<Scalar, Store>& pass, Prepared& prepared, Index K,
                                              std::uint64_t seed, Index& spent,
                                              const FitObserver& observer) const {
     const auto fit = loosely<Signed>(20, 1e-3).run(pass, prepared, Rank{K}, seed, observer);
@@ -552,11 +551,10 @@ struct JointFit {
   static constexpr bool estimates_prior = std::is_same_v<Map, Simplex>;
 
   template <class Store>
-  using Objective = detail::ProfiledObjective<Scalar, Loss, Map, Bound, Store, E>;
+  using Objective = detail::ProfiledObjective<Scalar, Loss, Map, Bound, Store>;
 
   template <class Store>
-  [[nodiscard]] Objective<Store> objective_on(Pass<Scalar, Store, E>& pass, const Bound& bound,
-                                              Index K) const {
+  [[nodiscard]] Objective<Store> objective_on(Pass<Scalar, Store>& pass, const Bound& bound, Index K) const {
     return Objective<Store>(pass, loss, weights, bound, K, options,
                             estimates_prior ? 1.5 * options.prior_deviation : options.prior_deviation);
   }
@@ -573,13 +571,13 @@ struct JointFit {
   };
 
   template <class Store>
-  JointResult<Scalar> descend(Pass<Scalar, Store, E>& pass, const Prepared& prepared, const Bound& bound,
+  JointResult<Scalar> descend(Pass<Scalar, Store>& pass, const Prepared& prepared, const Bound& bound,
                               Matrix<Scalar> V, Index spent, const FitObserver& observer,
                               const Validation<Store>* validation) const {
     JointResult<Scalar> result;
     auto objective = objective_on(pass, bound, V.cols());
     Course course{observer, spent};
-    detail::BestOnValidation<Scalar, Store, E> best(validation, pass.comparisons(), executor);
+    detail::BestOnValidation<Scalar, Store> best(validation, pass.comparisons(), executor);
     improve(objective, prepared.spectrum, bound, solver, options.prior_rounds, V, course, result,
             [&](const Matrix<Scalar>& at) {
               if (validation == nullptr) return false;
@@ -684,7 +682,7 @@ struct JointFit {
   /// gradients have outside, until the gradient outside promises next to nothing. With ridge strength lambda
   /// it promises at most |G_k|^2 / (2 lambda_k), of which the last round shows how much comes true.
   template <class Store>
-  JointResult<Scalar> run_compressed(Pass<Scalar, Store, E>& pass, Prepared& prepared, const Bound& bound,
+  JointResult<Scalar> run_compressed(Pass<Scalar, Store>& pass, Prepared& prepared, const Bound& bound,
                                      Index K, std::uint64_t seed, const FitObserver& observer,
                                      const Matrix<Scalar>* start) const {
     detail::Subspace<Scalar>& subspace = prepared.subspace;
@@ -738,7 +736,7 @@ struct JointFit {
     double tolerance = 1e-3;
     bool grew = true;
     for (int round = 0;; ++round) {
-      Pass<Scalar, Features, E> coordinates(subspace.comparisons(), executor);
+      Pass<Scalar, Features> coordinates(subspace.comparisons(), executor);
       Prepared small{.mean_square = prepared.mean_square, .spectrum = subspace.spectrum(), .subspace = {}};
       Matrix<Scalar> A;
       if (V.cols() == K)
@@ -788,7 +786,7 @@ struct JointFit {
     return result;
   }
 
-  template <class, class, class, class, class, Real>
+  template <class, class, class, class, Real>
   friend struct JointFit;
 };
 

@@ -49,11 +49,10 @@ struct Spectrum {
   double rest = 0;         ///< mean of the d - r other eigenvalues; the smallest where there are none
 
   /// @param total  sum_j omega_j ||x_j||^2   @cost two readings of the data with `width` columns
-  template <class Store, class E>
-  [[nodiscard]] static Spectrum of(Pass<Scalar, Store, E>& pass, Index width, double total,
-                                   std::uint64_t seed) {
-    using Block = typename Pass<Scalar, Store, E>::ScoreBlock;
-    using Gradient = typename Pass<Scalar, Store, E>::GradientBlock;
+  template <class Store>
+  [[nodiscard]] static Spectrum of(Pass<Scalar, Store>& pass, Index width, double total, std::uint64_t seed) {
+    using Block = typename Pass<Scalar, Store>::ScoreBlock;
+    using Gradient = typename Pass<Scalar, Store>::GradientBlock;
     const auto& comparisons = pass.comparisons();
     const Index d = comparisons.dimension();
     const auto second_moment = [&](Index i, const Block& Z, Gradient& G) {

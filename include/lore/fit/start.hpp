@@ -22,14 +22,14 @@ namespace lore::detail {
 /// information plus `precision` is the identity, as long as the gradients say. Two or three readings of the
 /// data with columns + 8.
 /// @return d x columns
-template <class Loss, Real Scalar, class Store, class E>
-[[nodiscard, gnu::noinline]] Matrix<Scalar> residual_directions(Pass<Scalar, Store, E>& pass,
+template <class Loss, Real Scalar, class Store>
+[[nodiscard, gnu::noinline]] Matrix<Scalar> residual_directions(Pass<Scalar, Store>& pass,
                                                                 const Spectrum<Scalar>& spectrum,
                                                                 const Loss& loss, const Vector<Scalar>& v0,
                                                                 Index columns, double precision,
                                                                 double temperature, std::uint64_t seed) {
-  using Block = typename Pass<Scalar, Store, E>::ScoreBlock;
-  using Column = typename Pass<Scalar, Store, E>::Column;
+  using Block = typename Pass<Scalar, Store>::ScoreBlock;
+  using Column = typename Pass<Scalar, Store>::Column;
   const auto& comparisons = pass.comparisons();
   const Matrix<Scalar> margins = pass.scores(v0);
   Vector<Scalar> slope(margins.size());

@@ -16,6 +16,7 @@
 #include "lore/data/preferences.hpp"
 #include "lore/fit/spectrum.hpp"
 #include "lore/objective/pass.hpp"
+#include "lore/parallel/executor.hpp"
 
 namespace lore::detail {
 
@@ -30,8 +31,8 @@ class Subspace {
   static constexpr Index mixtures = 48;
 
   /// Whether the coordinates are much less to read than the features.
-  template <class Store, class E>
-  [[nodiscard]] static bool pays(const Pass<Scalar, Store, E>& pass, Index rank) {
+  template <class Store>
+  [[nodiscard]] static bool pays(const Pass<Scalar, Store>& pass, Index rank) {
     const Index d = pass.comparisons().dimension();
     return d >= most_directions && pass.vectors() * d >= pass.comparisons().size() * most_directions &&
            8 * rank <= most_directions;
@@ -57,8 +58,7 @@ class Subspace {
   }
 
   /// V less its part in the subspace.
-  template <class E>
-  [[nodiscard]] Matrix<Scalar> outside(const Matrix<Scalar>& V, const E& executor) const {
+  [[nodiscard]] Matrix<Scalar> outside(const Matrix<Scalar>& V, const AnyExecutor& executor) const {
     Matrix<Scalar> out = V;
     if (size() > 0)
       executor.for_each((V.cols() + 7) / 8, [&](Index b) {
@@ -72,8 +72,8 @@ class Subspace {
   /// Adds what the columns of `along` have outside, and the leading directions of the users' gradients h_i =
   /// sum_j slope_j x_ij outside: each user's where there are few, random mixtures of them otherwise. Two
   /// readings of the data, one without slopes.
-  template <class Store, class E>
-  void grow(Pass<Scalar, Store, E>& pass, const Matrix<Scalar>& along, const Vector<double>* slopes,
+  template <class Store>
+  void grow(Pass<Scalar, Store>& pass, const Matrix<Scalar>& along, const Vector<double>* slopes,
             std::uint64_t seed) {
     Matrix<Scalar> gradients(along.rows(), 0);
     if (slopes != nullptr) gradients = user_gradients(pass, *slopes, seed);
@@ -82,9 +82,9 @@ class Subspace {
   }
 
  private:
-  template <class Store, class E>
-  [[nodiscard]] static Matrix<Scalar> user_gradients(Pass<Scalar, Store, E>& pass,
-                                                     const Vector<double>& slopes, std::uint64_t seed) {
+  template <class Store>
+  [[nodiscard]] static Matrix<Scalar> user_gradients(Pass<Scalar, Store>& pass, const Vector<double>& slopes,
+                                                     std::uint64_t seed) {
     const Index users = pass.comparisons().users();
     Matrix<Scalar> mix;
     if (users <= users_apart) {
@@ -95,7 +95,7 @@ class Subspace {
       fill_normal(rng, mix);
     }
     Matrix<Scalar> out, unused;
-    using Column = typename Pass<Scalar, Store, E>::Column;
+    using Column = typename Pass<Scalar, Store>::Column;
     const auto known = [&](Index, Index first, const Column& t, Column& g) {
       g = slopes.segment(first, t.size()).template cast<Scalar>();
       return 0.0;
@@ -106,9 +106,8 @@ class Subspace {
   }
 
   /// Orthonormal directions outside, all of `along` and the leading ones of `gradients`.
-  template <class E>
   [[nodiscard]] Matrix<Scalar> directions(const Matrix<Scalar>& along, const Matrix<Scalar>& gradients,
-                                          const E& executor) const {
+                                          const AnyExecutor& executor) const {
     Matrix<Scalar> all(along.rows(), along.cols() + gradients.cols());
     all.leftCols(along.cols()) = along;
     all.rightCols(gradients.cols()) = gradients;
@@ -126,8 +125,7 @@ class Subspace {
   }
 
   /// An orthonormal basis of the leading directions of M, orthogonal to the subspace.
-  template <class E>
-  [[nodiscard]] Matrix<Scalar> leading_columns(const Matrix<Scalar>& M, const E& executor) const {
+  [[nodiscard]] Matrix<Scalar> leading_columns(const Matrix<Scalar>& M, const AnyExecutor& executor) const {
     const Matrix<double> wide = M.template cast<double>(), gram = wide.transpose() * wide;
     const PositiveEigen eigen = eigen_of_positive(gram);
     const Index count = (eigen.values.array() > 1e-6 * eigen.values.maxCoeff()).count();
@@ -140,9 +138,9 @@ class Subspace {
   }
 
   /// Q <- [Q, added], with the coordinates, their second moment and its spectrum.
-  template <class Store, class E>
+  template <class Store>
   void append(const Matrix<Scalar>& added, const Matrix<Scalar>& coordinates,
-              const Pass<Scalar, Store, E>& pass) {
+              const Pass<Scalar, Store>& pass) {
     const Index before = size(), r = before + added.cols(), n = coordinates.cols();
     const auto& whole = pass.comparisons();
     const Scalar* old =

@@ -40,7 +40,7 @@ namespace lore {
 /// embeddings twice, for the scores and for the gradient, however many comparisons share them. Sums run over
 /// fixed blocks in order: the same bits for any number of threads. After the first call with a rank nothing
 /// is allocated.
-template <Real Scalar, class Store = Features, Executor E = Serial>
+template <Real Scalar, class Store = Features>
 requires FeatureStore<Store, Scalar>
 class Pass {
  public:
@@ -49,7 +49,7 @@ class Pass {
   using Column = Eigen::Map<Vector<Scalar>>;
 
   /// @throws as `Comparisons::validate`
-  explicit Pass(Comparisons<Store> comparisons, E executor = {})
+  explicit Pass(Comparisons<Store> comparisons, AnyExecutor executor = {})
       : comparisons_(std::move(comparisons)), executor_(std::move(executor)) {
     comparisons_.validate();
     values_.resize(static_cast<std::size_t>(comparisons_.users()));
@@ -59,7 +59,7 @@ class Pass {
   }
 
   [[nodiscard]] const Comparisons<Store>& comparisons() const noexcept { return comparisons_; }
-  [[nodiscard]] const E& executor() const noexcept { return executor_; }
+  [[nodiscard]] const AnyExecutor& executor() const noexcept { return executor_; }
 
   /// Vectors that one reading of the data touches: comparisons, or distinct embeddings of an indexed table.
   [[nodiscard]] Index vectors() const noexcept {
@@ -853,7 +853,7 @@ class Pass {
   }
 
   Comparisons<Store> comparisons_;
-  E executor_;
+  AnyExecutor executor_;
   std::vector<double> values_;  ///< by user
   std::vector<Index> chunks_;   ///< first user of each chunk, then users()
   std::vector<Work> work_;

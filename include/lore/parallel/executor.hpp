@@ -3,6 +3,9 @@
 #pragma once
 
 #include <concepts>
+#include <memory>
+#include <type_traits>
+#include <utility>
 
 #include "lore/core/types.hpp"
 
@@ -30,5 +33,39 @@ struct Serial {
 };
 
 static_assert(Executor<Serial>);
+
+/// Any executor, as a value: what fits and passes hold, so that one compiled fit serves all of them. Copies
+/// share the executor it was made from; it costs a call through a pointer a body and allocates nothing in a
+/// loop.
+class AnyExecutor {
+ public:
+  AnyExecutor() : AnyExecutor(Serial{}) {}
+
+  template <class E>
+  requires(Executor<E> && !std::same_as<E, AnyExecutor>) AnyExecutor(E executor)  // NOLINT: meant to convert
+      : executor_(std::make_shared<const E>(std::move(executor))),
+        concurrency_([](const void* e) -> int { return static_cast<const E*>(e)->concurrency(); }),
+        for_each_([](const void* e, Index count, Call call, void* body) {
+          static_cast<const E*>(e)->for_each(count, [call, body](Index i) { call(body, i); });
+        }) {}
+
+  [[nodiscard]] int concurrency() const { return concurrency_(executor_.get()); }
+
+  template <class Body>
+  void for_each(Index count, Body&& body) const {
+    auto call = [&body](Index i) { body(i); };
+    for_each_(
+        executor_.get(), count, [](void* f, Index i) { (*static_cast<decltype(call)*>(f))(i); }, &call);
+  }
+
+ private:
+  using Call = void (*)(void* body, Index i);
+
+  std::shared_ptr<const void> executor_;
+  int (*concurrency_)(const void*);
+  void (*for_each_)(const void*, Index, Call, void*);
+};
+
+static_assert(Executor<AnyExecutor>);
 
 }  // namespace lore

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <string>
@@ -28,6 +29,9 @@ struct Candidate {
   WeightMapKind weight_map = WeightMapKind::signed_deviations;
   MarginScale scale{};  ///< q of the first column and of the others
 };
+
+/// Called as bool(const Candidate&) before each candidate; true ends the search. An empty one looks away.
+using SelectionObserver = std::function<bool(const Candidate&)>;
 
 /// Held-out log loss of a candidate, averaged over each user's posterior, by user.
 struct CrossValidationScore {
@@ -57,7 +61,7 @@ struct ScoreDifference {
 
 /// Cross-validation over leak-free folds of seen users' training comparisons. Candidates share the folds,
 /// what is known of the features, and starts: the bases of one candidate start the next.
-template <class Store = Features, class Loss = BradleyTerry, class E = Serial, Real Scalar = float>
+template <class Store = Features, class Loss = BradleyTerry, Real Scalar = float>
 class CrossValidation {
  public:
   using Bases = std::vector<Matrix<Scalar>>;  ///< one a fold
@@ -71,16 +75,16 @@ class CrossValidation {
 
   /// @throws as `make_folds` and `JointFit::prepare`
   CrossValidation(const Comparisons<Store>& comparisons, Index folds, std::uint64_t seed, Loss loss,
-                  E executor, JointOptions options)
+                  AnyExecutor executor, JointOptions options)
       : loss_(std::move(loss)), executor_(executor), options_(options), seed_(seed) {
-    Pass<Scalar, Store, E> whole(comparisons, executor);
+    Pass<Scalar, Store> whole(comparisons, executor);
     prepared_ = fit<Signed>({}).prepare(whole, seed);
     prepared_.passes = 0;
     for (Fold<Store>& fold : make_folds(comparisons, folds, seed)) {
       if (fold.train.empty() || fold.held_out.empty()) continue;
-      parts_.push_back(std::make_unique<Part>(Part{Pass<Scalar, Store, E>(std::move(fold.train), executor),
-                                                   Pass<Scalar, Store, E>(std::move(fold.held_out), executor),
-                                                   prepared_}));
+      parts_.push_back(
+          std::make_unique<Part>(Part{Pass<Scalar, Store>(std::move(fold.train), executor),
+                                      Pass<Scalar, Store>(std::move(fold.held_out), executor), prepared_}));
     }
     users_ = comparisons.users();
   }
@@ -91,22 +95,22 @@ class CrossValidation {
 
   /// Fits the candidate on every fold and scores what was held out.
   /// @param starts  bases to start from, one a fold, or nullptr
-  template <class Observer>
-  [[nodiscard]] Result operator()(const Candidate& candidate, const Bases* starts, Observer&& stop) {
+  [[nodiscard]] Result operator()(const Candidate& candidate, const Bases* starts,
+                                  const std::function<bool()>& stop = {}) {
     return candidate.weight_map == WeightMapKind::simplex ? score<Simplex>(candidate, starts, stop)
                                                           : score<Signed>(candidate, starts, stop);
   }
 
  private:
   struct Part {
-    Pass<Scalar, Store, E> train;
-    Pass<Scalar, Store, E> held_out;
+    Pass<Scalar, Store> train;
+    Pass<Scalar, Store> held_out;
     PreparedFeatures<Scalar> prepared;  ///< of all, with what the fold's fits add
   };
 
   template <class Map>
   [[nodiscard]] auto fit(const MarginScale& scale) const {
-    JointFit<Loss, Map, MarginScale, Lbfgs, E, Scalar> out{
+    JointFit<Loss, Map, MarginScale, Lbfgs, Scalar> out{
         .loss = loss_, .weights = {}, .regularizer = scale, .executor = executor_, .options = options_};
     out.solver.options.objective_tolerance = 1e-4;
     out.solver.options.objective_window = 2;
@@ -114,8 +118,9 @@ class CrossValidation {
     return out;
   }
 
-  template <class Map, class Stop>
-  [[nodiscard]] Result score(const Candidate& candidate, const Bases* starts, Stop&& stop) {
+  template <class Map>
+  [[nodiscard]] Result score(const Candidate& candidate, const Bases* starts,
+                             const std::function<bool()>& stop) {
     const auto folds = parts_.size();
     Result result;
     result.bases.resize(folds);
@@ -125,9 +130,9 @@ class CrossValidation {
     std::vector<Index> passes(folds, 0);
     const auto one = [&](Index f) {
       const auto at = static_cast<std::size_t>(f);
-      if (stop()) return;
+      if (stop && stop()) return;
       Part& part = *parts_[at];
-      auto watch = [&](const FitProgress&) { return stop(); };
+      const FitObserver watch = [&](const FitProgress&) { return stop && stop(); };
       auto fitted = fit<Map>(candidate.scale)
                         .run(part.train, part.prepared, Rank{candidate.rank}, seed_, watch,
                              starts != nullptr ? &(*starts)[at] : nullptr);
@@ -152,7 +157,7 @@ class CrossValidation {
 
   /// Adds -omega log E exp(-loss) of each held-out answer to its user's sum. @return the sum of omega
   template <class Map>
-  [[nodiscard]] double held_out_loss(const Map& map, Pass<Scalar, Store, E>& pass,
+  [[nodiscard]] double held_out_loss(const Map& map, Pass<Scalar, Store>& pass,
                                      const JointResult<Scalar>& fitted, Vector<double>& sums) const {
     const auto& comparisons = pass.comparisons();
     const Matrix<double> Z = pass.scores(fitted.model.basis.matrix()).template cast<double>();
@@ -171,7 +176,7 @@ class CrossValidation {
   }
 
   Loss loss_;
-  E executor_;
+  AnyExecutor executor_;
   JointOptions options_;
   std::uint64_t seed_;
   PreparedFeatures<Scalar> prepared_;

@@ -10,16 +10,12 @@
 #include "lore/core/version.hpp"
 #include "lore/data/preferences.hpp"
 #include "lore/fit/joint.hpp"
+#include "lore/parallel/executor.hpp"
 #include "lore/select/cross_validation.hpp"
 #include "lore/select/guard.hpp"
 #include "lore/select/selection.hpp"
 
 namespace lore {
-
-/// The observer of a selection that looks away.
-struct NoSelectionObserver {
-  bool operator()(const Candidate&) const noexcept { return false; }
-};
 
 /// The fit that chooses for itself: rank, weight map and prior margin scales by cross-validation on the
 /// training comparisons (`select_settings`), then one `JointFit` at the choice. Above rank 1 a guard
@@ -32,10 +28,10 @@ struct NoSelectionObserver {
 ///   const lore::RewardModel<float>& model = result.model;
 ///
 /// @cost a few dozen cold fits; see `select_settings`, `guard_new_users`
-template <class Loss = BradleyTerry, class E = Serial, Real Scalar = float>
+template <class Loss = BradleyTerry, Real Scalar = float>
 struct DefaultFit {
   Loss loss{};
-  E executor{};
+  AnyExecutor executor{};
   SelectionOptions selection{};
   JointOptions joint{};
   GuardOptions new_users{};
@@ -47,8 +43,9 @@ struct DefaultFit {
   };
 
   /// @throws as `make_folds`, `JointFit`
-  template <class Store, class Observer = NoSelectionObserver>
-  [[nodiscard]] Outcome operator()(const Comparisons<Store>& comparisons, Observer&& observer = {}) const {
+  template <class Store>
+  [[nodiscard]] Outcome operator()(const Comparisons<Store>& comparisons,
+                                   const SelectionObserver& observer = {}) const {
     Outcome outcome;
     outcome.selection = select(comparisons, observer);
     outcome.guard = guard(comparisons, outcome.selection, observer);
@@ -68,7 +65,7 @@ struct DefaultFit {
     report.apply_to(model);
     const bool shared = report.population && model.weight_map == WeightMapKind::signed_deviations;
     if (report.factor == 1 && !shared) return;
-    Pass<Scalar, Store, E> pass(comparisons, executor);
+    Pass<Scalar, Store> pass(comparisons, executor);
     if (shared) {  // as far along Bradley-Terry's direction as the mean reward of the joint fit reaches
       Matrix<Scalar> V = model.basis.matrix(), both(V.rows(), 2);
       both.col(0) = V * population_weights(model);
@@ -92,33 +89,35 @@ struct DefaultFit {
 
   /// What new users gain over Bradley-Terry at these settings, and the prior that is best for them; nothing
   /// for rank 1, for fewer seen users than `new_users.least_users`, or when switched off.
-  template <class Store, class Observer = NoSelectionObserver>
+  template <class Store>
   [[nodiscard]] GuardReport guard(const Comparisons<Store>& comparisons, const Candidate& candidate,
-                                  const Candidate& bradley_terry, Observer&& observer = {}) const {
+                                  const Candidate& bradley_terry,
+                                  const SelectionObserver& observer = {}) const {
     if (!new_users.enabled) return {};
-    return guard_new_users<Store, Loss, E, Scalar>(comparisons, candidate, bradley_terry, loss, executor,
-                                                   joint, new_users, selection.seed,
-                                                   [&] { return observer(candidate); });
+    return guard_new_users<Store, Loss, Scalar>(comparisons, candidate, bradley_terry, loss, executor, joint,
+                                                new_users, selection.seed,
+                                                [&] { return observer && observer(candidate); });
   }
 
   /// The same of the rank that a selection chose, which becomes 1 where the guard says so and 1 is among the
   /// ranks.
-  template <class Store, class Observer = NoSelectionObserver>
+  template <class Store>
   [[nodiscard]] GuardReport guard(const Comparisons<Store>& comparisons, Selection& settings,
-                                  Observer&& observer = {}) const {
+                                  const SelectionObserver& observer = {}) const {
     if (settings.stopped) return {};
-    GuardReport report = guard(comparisons, settings.at(settings.selected).candidate, settings.bradley_terry,
-                               std::forward<Observer>(observer));
+    GuardReport report =
+        guard(comparisons, settings.at(settings.selected).candidate, settings.bradley_terry, observer);
     if (report.loses && settings.ranks.front().candidate.rank == 1) settings.selected = 1;
     return report;
   }
 
   /// Settings for each rank and the rank to use.
-  template <class Store, class Observer = NoSelectionObserver>
-  [[nodiscard]] Selection select(const Comparisons<Store>& comparisons, Observer&& observer = {}) const {
+  template <class Store>
+  [[nodiscard]] Selection select(const Comparisons<Store>& comparisons,
+                                 const SelectionObserver& observer = {}) const {
     selection.validate();
-    CrossValidation<Store, Loss, E, Scalar> validation(comparisons, selection.folds, selection.seed, loss,
-                                                       executor, joint);
+    CrossValidation<Store, Loss, Scalar> validation(comparisons, selection.folds, selection.seed, loss,
+                                                    executor, joint);
     if (validation.folds() == 0) return without_folds(comparisons);
     Selection out =
         select_settings(validation, comparisons.dimension(), comparisons.users(), selection, observer);
@@ -141,7 +140,7 @@ struct DefaultFit {
   template <class Map, class Store>
   [[nodiscard]] JointResult<Scalar> fit_with(const Comparisons<Store>& comparisons,
                                              const Candidate& candidate, const FitObserver& observer) const {
-    JointFit<Loss, Map, MarginScale, Lbfgs, E, Scalar> fit{
+    JointFit<Loss, Map, MarginScale, Lbfgs, Scalar> fit{
         .loss = loss, .weights = {}, .regularizer = candidate.scale, .executor = executor, .options = joint};
     JointResult<Scalar> result = fit(comparisons, Rank{candidate.rank}, selection.seed, observer);
     auto& record = result.model.training;

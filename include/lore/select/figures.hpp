@@ -16,6 +16,7 @@
 #include "lore/metrics/judged.hpp"
 #include "lore/model/reward_model.hpp"
 #include "lore/objective/pass.hpp"
+#include "lore/parallel/executor.hpp"
 
 namespace lore {
 
@@ -39,10 +40,9 @@ struct ScoredPartition {
   Matrix<Scalar> Z;  ///< K x n
 
   /// @throws std::invalid_argument when the dimension differs   @cost one reading of the partition
-  template <Executor E>
-  ScoredPartition(Comparisons<Store> given, const Basis<Scalar>& basis, const E& executor)
+  ScoredPartition(Comparisons<Store> given, const Basis<Scalar>& basis, const AnyExecutor& executor)
       : comparisons(std::move(given)), Z(basis.columns(), comparisons.size()) {
-    if (!comparisons.empty()) Z = Pass<Scalar, Store, E>(comparisons, executor).scores(basis.matrix());
+    if (!comparisons.empty()) Z = Pass<Scalar, Store>(comparisons, executor).scores(basis.matrix());
   }
 
   /// A subset of `whole`, with the scores that are known there. @param place  position in `whole` by store
@@ -97,9 +97,9 @@ template <Real Scalar>
 /// Accuracy of a model on all four partitions; unseen users are fitted by adapt(Z, comparisons), which
 /// returns `UserFits` of the users in order.
 /// @throws std::invalid_argument when the model's dimension differs   @cost one reading of every partition
-template <Real Scalar, class Store, Executor E, class Adapt>
+template <Real Scalar, class Store, class Adapt>
 [[nodiscard]] FourFigures measure(const RewardModel<Scalar>& model, const Preferences<Store>& preferences,
-                                  const E& executor, const Adapt& adapt) {
+                                  const AnyExecutor& executor, const Adapt& adapt) {
   const auto partition = [&](Partition wanted) {
     return ScoredPartition<Scalar, Store>(preferences.select(wanted), model.basis, executor);
   };

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <optional>
 #include <utility>
@@ -22,6 +23,7 @@
 #include "lore/metrics/user_scores.hpp"
 #include "lore/model/guard.hpp"
 #include "lore/model/reward_model.hpp"
+#include "lore/parallel/executor.hpp"
 #include "lore/select/cross_validation.hpp"
 #include "lore/select/figures.hpp"
 #include "lore/select/folds.hpp"
@@ -94,10 +96,10 @@ namespace detail {
 
 /// Folds of users: the basis is fitted to the others, the held-out ones are fitted to one half of their
 /// comparisons and judged on the other, both ways.
-template <class Store, class Loss, class E, Real Scalar>
+template <class Store, class Loss, Real Scalar>
 class Guard {
  public:
-  Guard(const Comparisons<Store>& comparisons, Loss loss, E executor, JointOptions joint,
+  Guard(const Comparisons<Store>& comparisons, Loss loss, AnyExecutor executor, JointOptions joint,
         GuardOptions options, std::uint64_t seed)
       : comparisons_(comparisons),
         loss_(std::move(loss)),
@@ -109,8 +111,8 @@ class Guard {
   }
 
   /// Fits the folds.   @return whether there is anybody to ask
-  template <class Stop>
-  bool prepare(const Candidate& candidate, const Candidate& bradley_terry, Stop&& stop) {
+  bool prepare(const Candidate& candidate, const Candidate& bradley_terry,
+               const std::function<bool()>& stop) {
     const Index users = comparisons_.users(), folds = std::min(options_.folds, users);
     if (users < std::max<Index>(options_.least_users, 2) || candidate.rank < 2) return false;
     Rng rng = make_rng(seed_, 7);
@@ -123,8 +125,8 @@ class Guard {
       const Comparisons<Store> train = comparisons_.subset(others);
       const Comparisons<Store> fresh = comparisons_.subset(held);
       if (train.empty() || fresh.empty()) continue;
-      if (stop()) return false;
-      Pass<Scalar, Store, E> pass(train, executor_);
+      if (stop && stop()) return false;
+      Pass<Scalar, Store> pass(train, executor_);
       auto prepared = fit<Signed>(candidate.scale).prepare(pass, seed_);
       const auto run = [&](const Candidate& wanted) {
         const Rank rank{std::min({wanted.rank, train.users(), train.dimension()})};
@@ -199,7 +201,7 @@ class Guard {
 
   template <class Map>
   [[nodiscard]] auto fit(const MarginScale& scale) const {
-    JointFit<Loss, Map, MarginScale, Lbfgs, E, Scalar> out{
+    JointFit<Loss, Map, MarginScale, Lbfgs, Scalar> out{
         .loss = loss_, .weights = {}, .regularizer = scale, .executor = executor_, .options = joint_};
     out.solver.options.objective_tolerance = 1e-4;
     out.solver.options.objective_window = 2;
@@ -259,7 +261,7 @@ class Guard {
 
   const Comparisons<Store>& comparisons_;
   Loss loss_;
-  E executor_;
+  AnyExecutor executor_;
   JointOptions joint_;
   GuardOptions options_;
   std::uint64_t seed_;
@@ -278,12 +280,13 @@ class Guard {
 /// @param stop  bool(), called before each fold; true gives an empty report
 /// @throws as `JointFit`, std::domain_error on options out of range
 /// @cost   folds cold fits of each candidate, then a few new users' fits a user, number of shots and factor
-template <class Store, class Loss, class E, Real Scalar = float, class Stop>
+template <class Store, class Loss, Real Scalar = float>
 [[nodiscard]] GuardReport guard_new_users(const Comparisons<Store>& comparisons, const Candidate& candidate,
-                                          const Candidate& bradley_terry, const Loss& loss, const E& executor,
-                                          const JointOptions& joint, const GuardOptions& options,
-                                          std::uint64_t seed, Stop&& stop) {
-  detail::Guard<Store, Loss, E, Scalar> guard(comparisons, loss, executor, joint, options, seed);
+                                          const Candidate& bradley_terry, const Loss& loss,
+                                          const AnyExecutor& executor, const JointOptions& joint,
+                                          const GuardOptions& options, std::uint64_t seed,
+                                          const std::function<bool()>& stop) {
+  detail::Guard<Store, Loss, Scalar> guard(comparisons, loss, executor, joint, options, seed);
   GuardReport report;
   if (!guard.prepare(candidate, bradley_terry, stop)) return report;
   std::vector<double> best, plain;

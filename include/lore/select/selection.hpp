@@ -68,13 +68,13 @@ struct Selection {
 namespace detail {
 
 /// Walks settings towards lower held-out log loss, with every result kept.
-template <class Store, class Loss, class E, Real Scalar, class Observer>
+template <class Store, class Loss, Real Scalar>
 class Selector {
  public:
-  using Validation = CrossValidation<Store, Loss, E, Scalar>;
+  using Validation = CrossValidation<Store, Loss, Scalar>;
   using Result = typename Validation::Result;
 
-  Selector(Validation& validation, const SelectionOptions& options, Observer& observer)
+  Selector(Validation& validation, const SelectionOptions& options, const SelectionObserver& observer)
       : validation_(validation), options_(options), observer_(observer) {}
 
   struct Scored {
@@ -89,9 +89,9 @@ class Selector {
   [[nodiscard]] Scored score(const Candidate& candidate, const typename Validation::Bases* starts) {
     Scored out{candidate, {}, std::numeric_limits<double>::infinity()};
     if (stopped_) return out;
-    if (observer_(candidate)) stopped_ = true;
+    if (observer_ && observer_(candidate)) stopped_ = true;
     if (stopped_) return out;
-    out.result = validation_(candidate, starts, [] { return false; });
+    out.result = validation_(candidate, starts);
     out.loss = out.result.score.mean();
     if (std::isnan(out.loss)) out.loss = std::numeric_limits<double>::infinity();
     ++candidates_;
@@ -120,7 +120,7 @@ class Selector {
  private:
   Validation& validation_;
   const SelectionOptions& options_;
-  Observer& observer_;
+  const SelectionObserver& observer_;
   Index candidates_ = 0;
   bool stopped_ = false;
 };
@@ -143,14 +143,14 @@ class Selector {
 /// it, for
 ///    what is trained on in a fold is less than all and supports less rank; 1 unless that beats rank 1 by
 ///    more than one standard error.
-/// @param observer  bool(const Candidate&), called before each candidate; true ends the search
+/// @param observer  called before each candidate; true ends the search
 /// @throws std::invalid_argument, std::domain_error as the parts do   @cost a few dozen fits on each fold
-template <class Store, class Loss, class E, Real Scalar, class Observer>
-[[nodiscard]] Selection select_settings(CrossValidation<Store, Loss, E, Scalar>& validation, Index dimension,
-                                        Index users, const SelectionOptions& options, Observer&& observer) {
+template <class Store, class Loss, Real Scalar>
+[[nodiscard]] Selection select_settings(CrossValidation<Store, Loss, Scalar>& validation, Index dimension,
+                                        Index users, const SelectionOptions& options,
+                                        const SelectionObserver& observer = {}) {
   options.validate();
-  detail::Selector<Store, Loss, E, Scalar, std::remove_reference_t<Observer>> selector(validation, options,
-                                                                                       observer);
+  detail::Selector<Store, Loss, Scalar> selector(validation, options, observer);
   using Scored = typename decltype(selector)::Scored;
   const Index limit = std::min(dimension, users);
   std::vector<Index> ranks = options.ranks;
@@ -190,7 +190,7 @@ template <class Store, class Loss, class E, Real Scalar, class Observer>
   std::vector<Index> above(std::upper_bound(ranks.begin(), ranks.end(), 1), ranks.end());
   if (!above.empty()) {
     const auto signed_at = [&](Index rank, const MarginScale& scale, const Scored* from) {
-      typename CrossValidation<Store, Loss, E, Scalar>::Bases starts;
+      typename CrossValidation<Store, Loss, Scalar>::Bases starts;
       if (from != nullptr && !from->result.bases.empty())
         for (const auto& V : from->result.bases)
           starts.push_back(detail::leading_deviations(V, validation.prepared().spectrum, rank));
@@ -228,7 +228,7 @@ template <class Store, class Loss, class E, Real Scalar, class Observer>
     }
     if (options.simplex) {
       const auto simplex_at = [&](Index rank, const Scored& scored, std::optional<double> q, int most) {
-        typename CrossValidation<Store, Loss, E, Scalar>::Bases starts;
+        typename CrossValidation<Store, Loss, Scalar>::Bases starts;
         for (std::size_t f = 0; f < scored.result.bases.size(); ++f)
           starts.push_back(detail::simplex_vertices(scored.result.bases[f], scored.result.parameters[f]));
         const double scale = std::min(q.value_or(2 * scored.candidate.scale.others), options.largest_scale);
