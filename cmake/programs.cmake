@@ -36,6 +36,14 @@ if(PROJECT_IS_TOP_LEVEL AND NOT multi_config AND NOT CMAKE_BUILD_TYPE)
   set(CMAKE_BUILD_TYPE Release)
 endif()
 
+# lore::compiled for these programs: it has to be compiled for the instruction set that they are compiled for.
+add_library(lore_program_compiled STATIC EXCLUDE_FROM_ALL ${PROJECT_BINARY_DIR}/compiled.cpp)
+target_link_libraries(lore_program_compiled PUBLIC lore PRIVATE lore_program_options)
+target_compile_definitions(lore_program_compiled INTERFACE LORE_COMPILED PRIVATE EIGEN_RUNTIME_NO_MALLOC)  # for tests
+if(CMAKE_CXX_COMPILER_ID MATCHES "GNU|Clang")
+  target_compile_options(lore_program_compiled PRIVATE "$<$<CONFIG:Release>:-O2>")
+endif()
+
 # lore_precompile(<target> <key> [<headers>...])
 #
 # The target's files see lore.hpp and these headers precompiled. Targets of one key share the result, so they must

@@ -5,6 +5,7 @@
 /// Everything except the files (lore/io/), which also need nlohmann_json, and adapters for other parallel
 /// engines.
 
+#include "lore/core/compiled.hpp"
 #include "lore/core/error.hpp"
 #include "lore/core/numerics.hpp"
 #include "lore/core/random.hpp"

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "lore/core/compiled.hpp"
 #include "lore/core/error.hpp"
 #include "lore/core/random.hpp"
 #include "lore/core/types.hpp"
@@ -164,5 +165,13 @@ template <Real Scalar, class Store, class Loss = BradleyTerry>
   }
   return points;
 }
+
+#ifdef LORE_COMPILED_TEMPLATE
+LORE_COMPILED_TEMPLATE std::vector<CalibrationPoint> calibration_curve(const RewardModel<float>&,
+                                                                       const Preferences<Features>&,
+                                                                       const AnyExecutor&,
+                                                                       const CurveOptions&,
+                                                                       const BradleyTerry&, int);
+#endif
 
 }  // namespace lore

@@ -5,12 +5,15 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
+#include "lore/core/compiled.hpp"
 #include "lore/core/error.hpp"
 #include "lore/core/numerics.hpp"
 #include "lore/core/random.hpp"
@@ -132,6 +135,10 @@ template <Real Scalar, class Store>
 
 }  // namespace detail
 
+/// The K weights of a user id, as `weights_by_id` gives them.
+template <Real Scalar>
+using WeightsById = std::function<Vector<Scalar>(Index id)>;
+
 /// Holds a personalised model against: the `reference` head (where the model has one), `Bradley-Terry`, the
 /// `population mean`, `another user` (everybody judged with somebody else's weights), and a `per-user fit`:
 /// each user's own training comparisons alone, v ~ N(0, I / lambda) in d dimensions with
@@ -140,15 +147,16 @@ template <Real Scalar, class Store>
 /// compared.
 /// @param fitted_to   seen users' training, or the shots of new users
 /// @param judged      comparisons to judge; users without any to fit to are judged as the population
-/// @param weights_of  K weights of a user id, as `weights_by_id` gives them
+/// @param weights_of  of the judged users
 /// @throws std::invalid_argument when dimensions differ; std::domain_error on options out of range
 /// @cost  a few readings of both, and for each user O(m d q + q^3), m training comparisons and
 /// q = min(m, d); 40 such for each user that q is chosen on
-template <Real Scalar, class Store, class WeightsOf>
+template <Real Scalar, class Store>
 [[nodiscard]] Controls compare_controls(const RewardModel<Scalar>& model,
                                         const RewardModel<Scalar>& bradley_terry,
                                         const Comparisons<Store>& fitted_to, const Comparisons<Store>& judged,
-                                        const AnyExecutor& executor, const WeightsOf& weights_of,
+                                        const AnyExecutor& executor,
+                                        const std::type_identity_t<WeightsById<Scalar>>& weights_of,
                                         const ControlOptions& options = {}) {
   options.validate();
   const Comparisons<Store> train = fitted_to.decided(), test = judged.decided();
@@ -207,5 +215,12 @@ template <Real Scalar, class Store, class WeightsOf>
   add("per-user fit", accuracy(right_or_wrong.margins, right_or_wrong.offset));
   return out;
 }
+
+#ifdef LORE_COMPILED_TEMPLATE
+LORE_COMPILED_TEMPLATE Controls compare_controls(const RewardModel<float>&, const RewardModel<float>&,
+                                                 const Comparisons<Features>&, const Comparisons<Features>&,
+                                                 const AnyExecutor&, const WeightsById<float>&,
+                                                 const ControlOptions&);
+#endif
 
 }  // namespace lore

@@ -10,6 +10,7 @@
 #include <Eigen/Cholesky>
 #include <Eigen/SVD>
 
+#include "lore/core/compiled.hpp"
 #include "lore/core/error.hpp"
 #include "lore/core/types.hpp"
 #include "lore/data/preferences.hpp"
@@ -177,5 +178,11 @@ template <Real Scalar, class Store, class Loss = BradleyTerry>
     out.identifiability = identifiability(model, refits, comparisons, executor);
   return out;
 }
+
+#ifdef LORE_COMPILED_TEMPLATE
+LORE_COMPILED_TEMPLATE Diagnosis diagnose(const RewardModel<float>&, const Comparisons<Features>&,
+                                          const AnyExecutor&, const Refits<float>&, const DiagnosisOptions&,
+                                          const BradleyTerry&);
+#endif
 
 }  // namespace lore

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "lore/core/compiled.hpp"
 #include "lore/core/error.hpp"
 #include "lore/core/types.hpp"
 #include "lore/data/features.hpp"
@@ -146,5 +147,10 @@ template <Real Scalar, class Store>
   }
   return out;
 }
+
+#ifdef LORE_COMPILED_TEMPLATE
+LORE_COMPILED_TEMPLATE Directions directions_of(const RewardModel<float>&, const Comparisons<Features>&,
+                                                const AnyExecutor&, const DirectionOptions&);
+#endif
 
 }  // namespace lore

@@ -11,6 +11,7 @@
 
 #include <Eigen/SVD>
 
+#include "lore/core/compiled.hpp"
 #include "lore/core/error.hpp"
 #include "lore/core/random.hpp"
 #include "lore/core/types.hpp"
@@ -194,5 +195,10 @@ template <Real Scalar, class Store>
   out.fold_refits = static_cast<Index>(folds.size());
   return out;
 }
+
+#ifdef LORE_COMPILED_TEMPLATE
+LORE_COMPILED_TEMPLATE Identifiability identifiability(const RewardModel<float>&, const Refits<float>&,
+                                                       const Comparisons<Features>&, const AnyExecutor&);
+#endif
 
 }  // namespace lore

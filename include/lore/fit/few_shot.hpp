@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "lore/core/compiled.hpp"
 #include "lore/core/error.hpp"
 #include "lore/core/types.hpp"
 #include "lore/data/answer.hpp"
@@ -293,5 +294,11 @@ template <Real Scalar, class Store, class Loss = BradleyTerry>
     return FewShotFit<Loss, Simplex, Scalar>(model, loss).all_from_scores(Z, comparisons, executor);
   return FewShotFit<Loss, Signed, Scalar>(model, loss).all_from_scores(Z, comparisons, executor);
 }
+
+#ifdef LORE_COMPILED_TEMPLATE
+LORE_COMPILED_TEMPLATE UserFits<float> fit_users(const RewardModel<float>&, const Matrix<float>&,
+                                                 const Comparisons<Features>&, const AnyExecutor&,
+                                                 const BradleyTerry&);
+#endif
 
 }  // namespace lore

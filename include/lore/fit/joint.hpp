@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "lore/core/compiled.hpp"
 #include "lore/core/error.hpp"
 #include "lore/core/types.hpp"
 #include "lore/data/preferences.hpp"
@@ -399,80 +400,19 @@ struct JointFit {
   template <class Store>
   JointResult<Scalar> operator()(const Comparisons<Store>& comparisons, Rank rank, std::uint64_t seed = 0,
                                  const FitObserver& observer = {},
-                                 const Validation<Store>* validation = nullptr) const {
-    Pass<Scalar, Store> pass(comparisons, executor);
-    // Starts are fits of their own: the observer sees the rank asked for, and once it said stop it stays so.
-    FitObserver whole;
-    if (observer)
-      whole = [&observer, rank, stop = false](const FitProgress& now) mutable {
-        if (!stop) stop = observer(FitProgress{rank.value, now.passes, now.objective});
-        return stop;
-      };
-    Prepared prepared = prepare(pass, seed);
-    return run(pass, prepared, rank, seed, whole, nullptr, validation);
-  }
+                                 const Validation<Store>* validation = nullptr) const;
 
   using Prepared = PreparedFeatures<Scalar>;
 
   template <class Store>
-  [[nodiscard]] Prepared prepare(Pass<Scalar, Store>& pass, std::uint64_t seed) const {
-    options.validate();
-    const auto& comparisons = pass.comparisons();
-    if (comparisons.empty()) detail::raise_shape("JointFit", "comparisons", 0, "at least one");
-    Prepared prepared;
-    prepared.mean_square = pass.mean_square();
-    if (!std::isfinite(prepared.mean_square))
-      detail::raise_value("JointFit", "features", prepared.mean_square, "finite numbers");
-    if (!(prepared.mean_square > 0))
-      detail::raise_value("JointFit", "mean square of the features", prepared.mean_square,
-                          "above 0: a comparison of weight above 0 between two different embeddings");
-    prepared.passes = 1;
-    if (!compresses(pass, prepared, 1)) whiten(pass, prepared, seed);
-    return prepared;
-  }
+  [[nodiscard]] Prepared prepare(Pass<Scalar, Store>& pass, std::uint64_t seed) const;
 
   /// The fit on a pass and what was prepared for it. @param start  where to begin instead of from scratch, d
   /// x K
   template <class Store>
   JointResult<Scalar> run(Pass<Scalar, Store>& pass, Prepared& prepared, Rank rank, std::uint64_t seed,
                           const FitObserver& observer, const Matrix<Scalar>* start = nullptr,
-                          const Validation<Store>* validation = nullptr) const {
-    const auto& comparisons = pass.comparisons();
-    const Index K = rank.value, d = comparisons.dimension();
-    if (K < 1) detail::raise_shape("JointFit", "rank", K, "at least 1");
-    if (K > d) detail::raise_shape("JointFit", "rank", K, "at most the dimension " + detail::to_text(d));
-    if (K > comparisons.users())
-      detail::raise_shape("JointFit", "rank", K,
-                          "at most the number of seen users " + detail::to_text(comparisons.users()));
-    detail::check_readable("JointFit", loss, comparisons.answer);
-    if (validation != nullptr) detail::check_readable("JointFit", loss, validation->comparisons.answer);
-    if (start != nullptr) {
-      detail::check_size("JointFit", "rows of the start", start->rows(), d);
-      detail::check_size("JointFit", "columns of the start", start->cols(), K);
-    }
-    const auto bound = bind(prepared.mean_square);
-    if constexpr (can_compress)
-      if (validation == nullptr && compresses(pass, prepared, K))
-        return run_compressed(pass, prepared, bound, K, seed, observer, start);
-    if (prepared.spectrum.values.size() == 0) whiten(pass, prepared, seed);
-    Index spent = prepared.passes;
-    Matrix<Scalar> V;
-    if (start != nullptr) {
-      V = *start;
-    } else if (K == 1) {
-      if constexpr (requires { bound.start(); }) {
-        V = bound.start();
-        detail::check_size("JointFit", "rows of the regulariser's start", V.rows(), d);
-      } else {
-        V = Matrix<Scalar>::Zero(d, 1);
-      }
-    } else if constexpr (std::is_same_v<Map, Simplex>) {
-      V = simplex_start(pass, prepared, K, seed, spent, observer);
-    } else {
-      V = signed_start(pass, prepared, K, seed, spent, observer);
-    }
-    return descend(pass, prepared, bound, std::move(V), spent, observer, validation);
-  }
+                          const Validation<Store>* validation = nullptr) const;
 
  private:
   using Bound = decltype(detail::bound_regularizer(std::declval<const Regularizer&>(), 1.0, 1.0));
@@ -789,5 +729,103 @@ struct JointFit {
   template <class, class, class, class, Real>
   friend struct JointFit;
 };
+
+// The entry points are defined outside of the class, so that they can be compiled elsewhere.
+
+template <class Loss, class Map, class Regularizer, class Solver, Real Scalar>
+template <class Store>
+JointResult<Scalar> JointFit<Loss, Map, Regularizer, Solver, Scalar>::operator()(
+    const Comparisons<Store>& comparisons, Rank rank, std::uint64_t seed, const FitObserver& observer,
+    const Validation<Store>* validation) const {
+  Pass<Scalar, Store> pass(comparisons, executor);
+  // Starts are fits of their own: the observer sees the rank asked for, and once it said stop it stays so.
+  FitObserver whole;
+  if (observer)
+    whole = [&observer, rank, stop = false](const FitProgress& now) mutable {
+      if (!stop) stop = observer(FitProgress{rank.value, now.passes, now.objective});
+      return stop;
+    };
+  Prepared prepared = prepare(pass, seed);
+  return run(pass, prepared, rank, seed, whole, nullptr, validation);
+}
+
+template <class Loss, class Map, class Regularizer, class Solver, Real Scalar>
+template <class Store>
+PreparedFeatures<Scalar> JointFit<Loss, Map, Regularizer, Solver, Scalar>::prepare(Pass<Scalar, Store>& pass,
+                                                                                   std::uint64_t seed) const {
+  options.validate();
+  const auto& comparisons = pass.comparisons();
+  if (comparisons.empty()) detail::raise_shape("JointFit", "comparisons", 0, "at least one");
+  Prepared prepared;
+  prepared.mean_square = pass.mean_square();
+  if (!std::isfinite(prepared.mean_square))
+    detail::raise_value("JointFit", "features", prepared.mean_square, "finite numbers");
+  if (!(prepared.mean_square > 0))
+    detail::raise_value("JointFit", "mean square of the features", prepared.mean_square,
+                        "above 0: a comparison of weight above 0 between two different embeddings");
+  prepared.passes = 1;
+  if (!compresses(pass, prepared, 1)) whiten(pass, prepared, seed);
+  return prepared;
+}
+
+template <class Loss, class Map, class Regularizer, class Solver, Real Scalar>
+template <class Store>
+JointResult<Scalar> JointFit<Loss, Map, Regularizer, Solver, Scalar>::run(
+    Pass<Scalar, Store>& pass, Prepared& prepared, Rank rank, std::uint64_t seed, const FitObserver& observer,
+    const Matrix<Scalar>* start, const Validation<Store>* validation) const {
+  const auto& comparisons = pass.comparisons();
+  const Index K = rank.value, d = comparisons.dimension();
+  if (K < 1) detail::raise_shape("JointFit", "rank", K, "at least 1");
+  if (K > d) detail::raise_shape("JointFit", "rank", K, "at most the dimension " + detail::to_text(d));
+  if (K > comparisons.users())
+    detail::raise_shape("JointFit", "rank", K,
+                        "at most the number of seen users " + detail::to_text(comparisons.users()));
+  detail::check_readable("JointFit", loss, comparisons.answer);
+  if (validation != nullptr) detail::check_readable("JointFit", loss, validation->comparisons.answer);
+  if (start != nullptr) {
+    detail::check_size("JointFit", "rows of the start", start->rows(), d);
+    detail::check_size("JointFit", "columns of the start", start->cols(), K);
+  }
+  const auto bound = bind(prepared.mean_square);
+  if constexpr (can_compress)
+    if (validation == nullptr && compresses(pass, prepared, K))
+      return run_compressed(pass, prepared, bound, K, seed, observer, start);
+  if (prepared.spectrum.values.size() == 0) whiten(pass, prepared, seed);
+  Index spent = prepared.passes;
+  Matrix<Scalar> V;
+  if (start != nullptr) {
+    V = *start;
+  } else if (K == 1) {
+    if constexpr (requires { bound.start(); }) {
+      V = bound.start();
+      detail::check_size("JointFit", "rows of the regulariser's start", V.rows(), d);
+    } else {
+      V = Matrix<Scalar>::Zero(d, 1);
+    }
+  } else if constexpr (std::is_same_v<Map, Simplex>) {
+    V = simplex_start(pass, prepared, K, seed, spent, observer);
+  } else {
+    V = signed_start(pass, prepared, K, seed, spent, observer);
+  }
+  return descend(pass, prepared, bound, std::move(V), spent, observer, validation);
+}
+
+#ifdef LORE_COMPILED_TEMPLATE
+LORE_COMPILED_TEMPLATE JointResult<float> JointFit<BradleyTerry, Signed>::operator()(
+    const Comparisons<Features>&, Rank, std::uint64_t, const FitObserver&, const Validation<Features>*) const;
+LORE_COMPILED_TEMPLATE PreparedFeatures<float> JointFit<BradleyTerry, Signed>::prepare(Pass<float, Features>&,
+                                                                                       std::uint64_t) const;
+LORE_COMPILED_TEMPLATE JointResult<float> JointFit<BradleyTerry, Signed>::run(
+    Pass<float, Features>&, PreparedFeatures<float>&, Rank, std::uint64_t, const FitObserver&,
+    const Matrix<float>*, const Validation<Features>*) const;
+
+LORE_COMPILED_TEMPLATE JointResult<float> JointFit<BradleyTerry, Simplex>::operator()(
+    const Comparisons<Features>&, Rank, std::uint64_t, const FitObserver&, const Validation<Features>*) const;
+LORE_COMPILED_TEMPLATE PreparedFeatures<float> JointFit<BradleyTerry, Simplex>::prepare(
+    Pass<float, Features>&, std::uint64_t) const;
+LORE_COMPILED_TEMPLATE JointResult<float> JointFit<BradleyTerry, Simplex>::run(
+    Pass<float, Features>&, PreparedFeatures<float>&, Rank, std::uint64_t, const FitObserver&,
+    const Matrix<float>*, const Validation<Features>*) const;
+#endif
 
 }  // namespace lore

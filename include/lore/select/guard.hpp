@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "lore/core/compiled.hpp"
 #include "lore/core/error.hpp"
 #include "lore/core/random.hpp"
 #include "lore/core/types.hpp"
@@ -319,5 +320,11 @@ template <class Store, class Loss, Real Scalar = float>
                  std::none_of(report.points.begin(), report.points.end(), detail::surely_gains);
   return report;
 }
+
+#ifdef LORE_COMPILED_TEMPLATE
+LORE_COMPILED_TEMPLATE GuardReport guard_new_users<Features, BradleyTerry, float>(
+    const Comparisons<Features>&, const Candidate&, const Candidate&, const BradleyTerry&, const AnyExecutor&,
+    const JointOptions&, const GuardOptions&, std::uint64_t, const std::function<bool()>&);
+#endif
 
 }  // namespace lore

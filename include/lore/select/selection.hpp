@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "lore/core/compiled.hpp"
 #include "lore/core/error.hpp"
 #include "lore/core/types.hpp"
 #include "lore/select/cross_validation.hpp"
@@ -297,5 +298,10 @@ template <class Store, class Loss, Real Scalar>
   }
   return selection;
 }
+
+#ifdef LORE_COMPILED_TEMPLATE
+LORE_COMPILED_TEMPLATE Selection select_settings(CrossValidation<>&, Index, Index, const SelectionOptions&,
+                                                 const SelectionObserver&);
+#endif
 
 }  // namespace lore

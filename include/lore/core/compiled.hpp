@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: MIT
+// Copyright (c) 2026 The lore authors
+#pragma once
+
+/// What `lore::compiled` is made of. The fits that most programs use (Bradley-Terry, features and arithmetic
+/// in float) need not be compiled again in every file that calls them: where LORE_COMPILED is defined, as by
+/// linking `lore::compiled`, the headers say that they are compiled elsewhere. Without CMake: define
+/// LORE_COMPILED everywhere, and compile one more file that holds
+///
+///     #define LORE_COMPILED_HERE
+///     #include "lore/lore.hpp"
+///
+/// Another loss, scalar, store or solver is compiled where it is used, with or without.
+
+#if defined(LORE_COMPILED_HERE)
+#define LORE_COMPILED_TEMPLATE template
+#elif defined(LORE_COMPILED)
+#define LORE_COMPILED_TEMPLATE extern template
+#endif
