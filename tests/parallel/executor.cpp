@@ -2,8 +2,11 @@
 // Copyright (c) 2026 The lore authors
 #include "lore/parallel/executor.hpp"
 
+#include <atomic>
 #include <stdexcept>
 #include <vector>
+
+#include "lore/parallel/threads.hpp"
 
 #include "lore_catch.hpp"
 
@@ -43,4 +46,25 @@ TEST_CASE("anything with concurrency and for_each is an executor") {
   STATIC_REQUIRE(lore::Executor<lore::Serial>);
   STATIC_REQUIRE(lore::Executor<Backwards>);
   STATIC_REQUIRE(!lore::Executor<Nothing>);
+}
+
+TEST_CASE("Any executor runs as the one it was made from, copies too") {
+  std::vector<lore::Index> order;
+  const auto note = [&](lore::Index i) { order.push_back(i); };
+  lore::AnyExecutor executor;
+  CHECK(executor.concurrency() == 1);
+  executor.for_each(3, note);
+  CHECK(order == std::vector<lore::Index>{0, 1, 2});
+  order.clear();
+  executor = Backwards{};
+  const lore::AnyExecutor copy = executor;
+  executor = lore::Threads(2);
+  CHECK(executor.concurrency() == 2);
+  copy.for_each(3, note);
+  CHECK(order == std::vector<lore::Index>{2, 1, 0});
+  std::atomic<int> count{0};
+  executor.for_each(100, [&](lore::Index) { ++count; });
+  CHECK(count == 100);
+  CHECK_THROWS_AS(executor.for_each(5, [](lore::Index) { throw std::runtime_error("no"); }),
+                  std::runtime_error);
 }

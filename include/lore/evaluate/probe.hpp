@@ -59,11 +59,11 @@ struct SurfaceProbe {
 /// @throws std::invalid_argument on shapes that do not agree; std::domain_error on values that are not
 /// finite, an id below 0 or a row that S has not
 /// @cost  folds (1 + groups) O(n s^2 + s^3)   @ref Singhal et al. 2023 (length); Zheng et al. 2023 (position)
-[[nodiscard]] inline SurfaceProbe surface_probe(const Matrix<float>& S, const std::vector<Index>& user,
-                                                const std::vector<Index>& group,
-                                                const std::vector<ProbeGroup>& groups,
-                                                const AnyExecutor& executor,
-                                                const ProbeOptions& options = {}) {
+template <class Lazy = void>  // compiled where it is called
+[[nodiscard]] SurfaceProbe surface_probe(const Matrix<float>& S, const std::vector<Index>& user,
+                                         const std::vector<Index>& group,
+                                         const std::vector<ProbeGroup>& groups, const AnyExecutor& executor,
+                                         const ProbeOptions& options = {}) {
   constexpr const char* where = "surface_probe";
   options.validate();
   detail::check_size(where, "users", static_cast<Index>(user.size()), S.cols());
