@@ -272,7 +272,7 @@ TEST_CASE("A fit within a subspace takes weights, embedding tables, warm starts 
   CHECK(run(pairs, true, 2).objective == Approx(serial.objective).epsilon(1e-3));
 
   // A start from outside the subspace, and one after another on what is prepared.
-  const Parallel fit{.executor = lore::Threads(2)};
+  const lore::JointFit<> fit{.executor = lore::Threads(2)};
   lore::Pass<float> pass(comparisons, fit.executor);
   auto prepared = fit.prepare(pass, 7);
   const lore::Matrix<float> start = serial.model.basis.matrix();
