@@ -75,6 +75,7 @@
 #include "lore/select/guard.hpp"
 #include "lore/select/selection.hpp"
 #include "lore/solve/adam.hpp"
+#include "lore/solve/anderson.hpp"
 #include "lore/solve/check_gradient.hpp"
 #include "lore/solve/dense.hpp"
 #include "lore/solve/lbfgs.hpp"

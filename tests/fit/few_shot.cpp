@@ -2,6 +2,7 @@
 // Copyright (c) 2026 The lore authors
 #include "lore/fit/few_shot.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <limits>
@@ -361,6 +362,17 @@ TEST_CASE("The closest Gaussian is the one that plain arithmetic finds") {
         CHECK((user.covariance.bottomRightCorner(K - 1, K - 1) - C).cwiseAbs().maxCoeff() < 1e-5);
       }
     }
+}
+
+TEMPLATE_TEST_CASE("The closest Gaussian is found where margins are spread over many nats", "", lore::Simplex,
+                   lore::Signed) {
+  for (const double scale : {4.0, 8.0}) {
+    CAPTURE(scale);
+    const Scores users(5, std::vector<Index>(300, 10), scale, false);
+    const Fit<TestType> adapt{lore::Basis<double>(Matrix::Identity(5, 5)), some_prior<TestType>(5)};
+    const auto fits = adapt.all_from_scores(users.Z, users.comparisons, lore::Threads(1));
+    CHECK(std::count(fits.status.begin(), fits.status.end(), lore::Status::converged) == 300);
+  }
 }
 
 TEMPLATE_TEST_CASE("Extreme scores give finite answers that agree with the data", "", lore::Simplex,

@@ -255,13 +255,12 @@ class FewShotFit {
     auto& objective = user.objective();
     objective.take(Z, omega, answers, prior_);
     Summary out{};
-    user.mean = prior_.mean;
-    user.covariance = prior_.covariance;
     if (prior_.degrees() == 0 || posterior == Posterior::variational) {
       user.tolerance = 1e-12;
       user.max_iterations = 100;
+      user.start(prior_);
       out.objective = user.fit(prior_, posterior, user.mean, user.covariance);
-      if (user.settled && prior_.degrees() > 0) user.mean -= user.last_step();
+      if (user.settled && prior_.degrees() > 0) user.mean = user.mean_ahead();
       objective.move_to(user.mean);
       out.status = !std::isfinite(out.objective) ? Status::not_finite
                    : user.settled                ? Status::converged

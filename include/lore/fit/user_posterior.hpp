@@ -11,6 +11,7 @@
 #include "lore/core/types.hpp"
 #include "lore/fit/coordinate_prior.hpp"
 #include "lore/fit/user_objective.hpp"
+#include "lore/solve/anderson.hpp"
 #include "lore/solve/dense.hpp"
 #include "lore/solve/newton.hpp"
 
@@ -32,9 +33,9 @@ namespace detail {
 /// One user's posterior N(c, C) in the coordinates of a weight map. `variational` finds the Gaussian closest
 /// to it,
 ///   min_{c, C}  sum_j omega_j E loss(t_j) + KL(N(c, C) || prior),
-/// by Newton steps on c, each followed by C = (P + sum_j omega_j E loss''(t_j) y_j y_j')^-1; `map` finds the
-/// mode and the same C there. At the optimum the derivative with respect to the scores needs no derivative of
-/// (c, C).
+/// as the fixed point of a Newton step on c with C = (P + sum_j omega_j E loss''(t_j) y_j y_j')^-1; `map`
+/// finds the mode and the same C there. At the optimum the derivative with respect to the scores needs no
+/// derivative of (c, C).
 /// @ref Challis & Barber 2013
 template <class Loss, WeightMap Map>
 class UserPosterior {
@@ -52,8 +53,21 @@ class UserPosterior {
 
   [[nodiscard]] UserObjective<Loss, Map>& objective() noexcept { return objective_; }
 
+  /// A start from nothing: one Newton step from the prior mean towards the mode, and the inverse Hessian at
+  /// the prior mean.
+  void start(const CoordinatePrior& prior) {
+    mean = prior.mean;
+    covariance = prior.covariance;
+    if (prior.degrees() == 0) return;
+    resize(prior.degrees());
+    differentiate(mean, nullptr);
+    if (!std::isfinite(invert_positive(hessian_, covariance))) return;
+    find_step(covariance);
+    move(mean, gradient_.dot(step_));
+  }
+
   /// Moves (c, C) from a warm start to the optimum of the user that `objective()` has taken.
-  /// @return the minimum, in nats   @cost O(m K^2 + K^3) an iteration, one to four from a warm start
+  /// @return the minimum, in nats   @cost O(m K^2 + K^3) an iteration, one to six
   [[gnu::noinline]] double fit(const CoordinatePrior& prior, Posterior posterior, Vector<double>& c,
                                Matrix<double>& C) {
     const Index D = prior.degrees();
@@ -63,35 +77,43 @@ class UserPosterior {
       objective_.evaluate(c, spread);
       return objective_.value();
     }
-    gradient_.resize(D);
-    hessian_.resize(D, D);
-    step_.resize(D);
-    double log_determinant = 0, change = 0;
-    bool halve = false;
-    const double steady = std::min(1e-4, std::sqrt(tolerance)) * static_cast<double>(D);
+    resize(D);
+    // (C, c) is a fixed point of its update, which overshoots where margins are spread over many nats.
+    mixing_.start(D * D + D);
+    const double unit = std::sqrt(prior.covariance.trace() / static_cast<double>(D));
+    const double steady = std::min(1e-4, std::sqrt(tolerance));
+    double log_determinant = 0;
     for (int iteration = 0;; ++iteration) {
-      objective_.evaluate(c, spread);
-      objective_.derivatives(gradient_, hessian_, false);
-      if constexpr (!UserObjective<Loss, Map>::linear) {
-        exact_ = hessian_;
-        objective_.add_bend(exact_);
-      }
-      // C is a fixed point of its update, which overshoots where margins are spread over many nats: from
-      // there on half the way from the last precision.
-      if (halve) hessian_ = 0.5 * (hessian_ + precision_);
-      if (spread != nullptr) precision_ = hessian_;
-      const double before = log_determinant;
-      log_determinant = invert_positive(hessian_, C);
+      differentiate(c, spread);
+      log_determinant = invert_positive(hessian_, inverse_);
       if (!std::isfinite(log_determinant)) break;
-      find_step(C);
+      find_step(inverse_);
       const double decrement = gradient_.dot(step_);
-      const double last_change = change;
-      change = iteration > 0 ? log_determinant - before : 0;
-      halve = halve ||
-              (spread != nullptr && iteration > 1 && change * last_change < -0.1 * last_change * last_change);
-      settled = decrement < tolerance && (spread == nullptr || (iteration > 0 && std::abs(change) < steady));
-      if (settled || iteration >= max_iterations || !std::isfinite(decrement)) break;
-      move(c, spread != nullptr, decrement);
+      settled = decrement < tolerance;
+      const bool last = iteration >= max_iterations || !std::isfinite(decrement);
+      if (spread == nullptr) {
+        C = inverse_;
+        if (settled || last) break;
+        move(c, decrement);
+        continue;
+      }
+      if (iteration % restart_after == restart_after - 1) mixing_.restart();
+      for (Index k = 0; k < D * D; ++k) {
+        mixing_.image()[k] = inverse_.data()[k];
+        mixing_.residual()[k] = inverse_.data()[k] - C.data()[k];
+      }
+      for (Index a = 0; a < D; ++a) {
+        mixing_.image()[D * D + a] = c(a) - step_(a);
+        mixing_.residual()[D * D + a] = -unit * step_(a);
+      }
+      const double change = mixing_.mix(next_), small = steady * inverse_.trace();
+      settled = settled && change < small * small;
+      if (settled || last) {
+        C = inverse_;
+        break;
+      }
+      C = Eigen::Map<const Matrix<double>>(next_.data(), D, D);
+      c = next_.tail(D);
     }
     const double value = objective_.value();
     if (spread == nullptr) return value;
@@ -99,8 +121,8 @@ class UserPosterior {
                           prior.log_determinant + log_determinant);
   }
 
-  /// The Newton step from where a settled fit() ended: c minus this is closer still.
-  [[nodiscard]] const Vector<double>& last_step() const noexcept { return step_; }
+  /// Where a settled variational fit() would go on to: closer still than c.
+  [[nodiscard]] auto mean_ahead() const { return next_.tail(step_.size()); }
 
   /// Moves (mean, covariance) to the mode, by damped Newton from the prior mean, and the inverse Hessian
   /// there: without the weight map's curvature and concave losses where it is indefinite.
@@ -127,6 +149,25 @@ class UserPosterior {
   }
 
  private:
+  static constexpr int restart_after = 32;  ///< iterations of mixing, which ends the few cycles there are
+
+  void resize(Index D) {
+    gradient_.resize(D);
+    hessian_.resize(D, D);
+    step_.resize(D);
+    next_.resize(D * D + D);
+  }
+
+  /// Gradient and Hessians at c, averaged over N(c, C) unless C is nullptr.
+  void differentiate(const Vector<double>& c, const Matrix<double>* C) {
+    objective_.evaluate(c, C);
+    objective_.derivatives(gradient_, hessian_, false);
+    if constexpr (!UserObjective<Loss, Map>::linear) {
+      exact_ = hessian_;
+      objective_.add_bend(exact_);
+    }
+  }
+
   /// Along the exact Hessian where it is positive definite; by C, which knows nothing of the weight map's
   /// curvature, elsewhere.
   void find_step(const Matrix<double>& C) {
@@ -139,12 +180,11 @@ class UserPosterior {
     for (Index a = 0; a < step_.size(); ++a) step_(a) = C.col(a).dot(gradient_);
   }
 
-  /// The Newton step; away from the optimum halved until the objective, at the margins' present deviations,
-  /// falls. A step that changes no margin by more than 1.5 lowers a self-concordant f by a tenth of its
-  /// decrement at least; with averaged losses the Hessian is Stein's and promises nothing.
+  /// The Newton step towards the mode; away from it halved until the objective falls. A step that changes no
+  /// margin by more than 1.5 lowers a self-concordant f by a tenth of its decrement at least.
   /// @ref Bach 2010, proposition 1
-  void move(Vector<double>& c, bool averaged, double decrement) {
-    if (decrement <= 0.1 || (objective_.self_concordant() && !averaged && objective_.reach(step_) <= 1.5)) {
+  void move(Vector<double>& c, double decrement) {
+    if (decrement <= 0.1 || (objective_.self_concordant() && objective_.reach(step_) <= 1.5)) {
       c -= step_;
       return;
     }
@@ -158,8 +198,9 @@ class UserPosterior {
 
   UserObjective<Loss, Map> objective_;
   NewtonWorkspace<Vector<double>> newton_;
-  Vector<double> gradient_, step_;
-  Matrix<double> hessian_, precision_, exact_, half_, of_parameters_;
+  Anderson mixing_;
+  Vector<double> gradient_, step_, next_;
+  Matrix<double> hessian_, inverse_, exact_, half_, of_parameters_;
 };
 
 }  // namespace detail
