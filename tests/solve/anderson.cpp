@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 // Copyright (c) 2026 The lore authors
-#define EIGEN_RUNTIME_NO_MALLOC  // in every file of this room, as newton.cpp needs it
 #include "lore/solve/anderson.hpp"
 
 #include <cmath>
