@@ -3,7 +3,6 @@
 #include "lore/fit/few_shot.hpp"
 
 #include <algorithm>
-#include <atomic>
 #include <cstdlib>
 #include <limits>
 #include <new>
@@ -15,17 +14,12 @@
 #include "lore/parallel/threads.hpp"
 #include "lore/solve/check_gradient.hpp"
 
+#include "allocations.hpp"
 #include "comparisons.hpp"
 #include "lore_catch.hpp"
 
-namespace {
-
-std::atomic<long> allocations{0};
-
-}  // namespace
-
 [[gnu::noinline]] void* operator new(std::size_t size) {
-  ++allocations;
+  ++lore_test::allocations;
   if (void* memory = std::malloc(size > 0 ? size : 1)) return memory;
   throw std::bad_alloc();
 }
@@ -253,11 +247,11 @@ struct CountingExecutor {
   template <class Body>
   void for_each(Index count, Body&& body) const {
     if (count > 0) body(Index{0});
-    const long before = allocations;
+    const long before = lore_test::allocations;
     Eigen::internal::set_is_malloc_allowed(false);
     for (Index i = 1; i < count; ++i) body(i);
     Eigen::internal::set_is_malloc_allowed(true);
-    *taken = allocations - before;
+    *taken = lore_test::allocations - before;
   }
 };
 

@@ -11,10 +11,12 @@
 #include "lore/data/simulate.hpp"
 #include "lore/fit/few_shot.hpp"
 #include "lore/fit/joint.hpp"
+#include "lore/objective/label_noise.hpp"
 #include "lore/objective/ranking.hpp"
 #include "lore/objective/ties.hpp"
 #include "lore/select/figures.hpp"
 
+#include "allocations.hpp"
 #include "lore_catch.hpp"
 
 namespace {
@@ -44,14 +46,14 @@ template <class Map>
 }
 
 /// The batch fit of what a user holds, and how far the user is from it.
-template <class Map>
-[[nodiscard]] double distance_to_batch(const User<Map>& user) {
+template <class Loss, class Map>
+[[nodiscard]] double distance_to_batch(const lore::OnlineUser<Loss, Map>& user, const Loss& loss = {}) {
   const Index K = user.rank();
-  lore::FewShotFit<lore::BradleyTerry, Map, double> batch(lore::Basis<double>(Matrix::Identity(K, K)),
-                                                          user.prior(), user.temperature());
+  lore::FewShotFit<Loss, Map, double> batch(lore::Basis<double>(Matrix::Identity(K, K)), user.prior(),
+                                            user.temperature(), loss);
   batch.posterior = lore::Posterior::map;
   batch.options.tolerance = 1e-16;
-  const auto fit = batch.from_scores(user.scores(), user.omega());
+  const auto fit = batch.from_scores(user.scores(), user.omega(), user.answers());
   return std::max({(fit.parameters - user.parameters()).template lpNorm<Eigen::Infinity>(),
                    (fit.weights - user.weights()).template lpNorm<Eigen::Infinity>(),
                    (fit.covariance - user.covariance()).template lpNorm<Eigen::Infinity>() /
@@ -59,8 +61,8 @@ template <class Map>
 }
 
 /// One of the changes a user can go through.
-template <class Map>
-void change(User<Map>& user, lore::Rng& rng, double scale) {
+template <class Loss, class Map>
+void change(lore::OnlineUser<Loss, Map>& user, lore::Rng& rng, double scale, float flip = 0) {
   const double what = lore::uniform01<double>(rng);
   const auto any = [&] {
     return user
@@ -68,7 +70,7 @@ void change(User<Map>& user, lore::Rng& rng, double scale) {
   };
   if (what < 0.6 || user.size() == 0) {
     const Vector z = random(rng, user.rank(), 1, scale);
-    user.add(z, what < 0.1 ? 0.3F : 1.0F);
+    user.add(z, what < 0.1 ? 0.3F : 1.0F, {.flip = flip});
   } else if (what < 0.72) {
     user.forget(any());
   } else if (what < 0.84) {
@@ -95,6 +97,48 @@ TEMPLATE_TEST_CASE("After any changes a user is what a batch fit of the rest fin
     CAPTURE(scale);
     CHECK(worst < 1e-6);
   }
+}
+
+TEMPLATE_TEST_CASE("Careless users, too, are what a batch fit finds", "", lore::Simplex, lore::Signed) {
+  for (const double scale : {0.3, 2.0, 8.0}) {  // several minima under either weight map
+    lore::Rng rng(14);
+    lore::OnlineUser<lore::LabelNoiseByUser<>, TestType> user(some_prior<TestType>(4, 2), 1.5);
+    double worst = 0;
+    float flip = 0.1F;
+    for (int step = 0; step < 150; ++step) {
+      if (step % 20 == 19) user.set_flip(flip = flip < 0.2F ? 0.3F : 0.1F);  // a new estimate
+      change(user, rng, scale, flip);
+      worst = std::max(worst, distance_to_batch(user));
+    }
+    CAPTURE(scale);
+    CHECK(worst < 1e-6);
+  }
+  lore::OnlineUser<lore::LabelNoiseByUser<>, TestType> user(some_prior<TestType>(2, 2));
+  user.add_all(3 * Matrix::Identity(2, 2));
+  const double sure = (user.parameters() - user.prior().mean).norm();
+  user.set_flip(0.4F);
+  CHECK((user.parameters() - user.prior().mean).norm() < sure);
+  CHECK_THROWS_AS(user.set_flip(0.5F), std::domain_error);
+}
+
+TEMPLATE_TEST_CASE("An update takes no memory once there is room", "", lore::Simplex, lore::Signed) {
+  lore::Rng rng(15);
+  User<TestType> user(some_prior<TestType>(5, 1));
+  user.add_all(random(rng, 5, 60));
+  const Matrix Z = random(rng, 5, 100);
+  const auto round = [&](Index j) {
+    user.add(Z.col(j));
+    user.keep_last(50);
+    user.flip(user.ids().back());
+    user.forget(user.ids().front());
+    user.decay(0.99, 0.1);
+  };
+  round(0);
+  const long before = lore_test::allocations;
+  Eigen::internal::set_is_malloc_allowed(false);
+  for (Index j = 1; j < Z.cols(); ++j) round(j);
+  Eigen::internal::set_is_malloc_allowed(true);
+  CHECK(lore_test::allocations == before);
 }
 
 TEST_CASE("A month of traffic folds new users in as batch fits would") {
@@ -226,19 +270,6 @@ using Answering = lore::OnlineUser<Luce, lore::Signed>;
   return Answering(some_prior<lore::Signed>(K, 2), 1.5, Luce{lore::Davidson(0.8)});
 }
 
-[[nodiscard]] double distance_to_batch(const Answering& user) {
-  const Index K = user.rank();
-  lore::FewShotFit<Luce, lore::Signed, double> batch(lore::Basis<double>(Matrix::Identity(K, K)),
-                                                     user.prior(), user.temperature(),
-                                                     Luce{lore::Davidson(0.8)});
-  batch.posterior = lore::Posterior::map;
-  batch.options.tolerance = 1e-16;
-  const auto fit = batch.from_scores(user.scores(), user.omega(), user.answers());
-  return std::max(
-      (fit.parameters - user.parameters()).lpNorm<Eigen::Infinity>(),
-      (fit.covariance - user.covariance()).lpNorm<Eigen::Infinity>() / std::max(1.0, fit.covariance.norm()));
-}
-
 }  // namespace
 
 TEST_CASE("With ties and choices a user is what a batch fit finds, too") {
@@ -265,7 +296,7 @@ TEST_CASE("With ties and choices a user is what a batch fit finds, too") {
     } else {
       user.keep_last(30);
     }
-    worst = std::max(worst, distance_to_batch(user));
+    worst = std::max(worst, distance_to_batch(user, Luce{lore::Davidson(0.8)}));
     for (std::size_t j = 0; j < user.answers().size();) {  // choices stay whole
       const auto end = static_cast<std::size_t>(
           lore::detail::end_of_choice(user.answers().data(), static_cast<Index>(j), user.size()));

@@ -65,12 +65,12 @@ inline void check_user_answers(const char* where, const std::vector<Answer>& ans
                                const std::vector<float>& omega) {
   check_answers(where, answer);
   for (std::size_t j = 0; j < answer.size(); ++j) {
-    const std::string place = "answer[" + to_text(j) + "]";
+    const auto place = [&] { return "answer[" + to_text(j) + "]"; };
     if (answer[j].outcome == Outcome::abstained)
-      raise_value(where, place, "an abstention", "a preference or a tie");
+      raise_value(where, place(), "an abstention", "a preference or a tie");
     if (j == 0 || answer[j].choice < 0 || answer[j].choice != answer[j - 1].choice) continue;
     if (answer[j].outcome != Outcome::preferred || answer[j - 1].outcome != Outcome::preferred)
-      raise_value(where, place, "a tie in a choice", "the chosen reply preferred to each other one");
+      raise_value(where, place(), "a tie in a choice", "the chosen reply preferred to each other one");
     if (!omega.empty() && omega[j] != omega[j - 1])
       raise_value(where, "omega[" + to_text(j) + "]", omega[j], "that of the whole choice");
   }

@@ -43,9 +43,9 @@ namespace lore {
 /// Where the problem is convex (`Signed` with `BradleyTerry`, `Davidson`, ..) an update starts from the last
 /// mode: a Newton step or two. Elsewhere there may be several modes, and which one a search ends in depends
 /// on its start; so each update starts from the prior mean, as the batch fit does, some six steps. Either is
-/// followed by one full Newton step, which takes the mode to rounding. A choice among several replies is
-/// added, forgotten and kept as a whole. A failed check changes nothing. Copies are independent; one object
-/// is for one thread at a time.
+/// followed by one full Newton step, which takes the mode to rounding. An update takes memory from the heap
+/// only where more is held than ever before. A choice among several replies is added, forgotten and kept as a
+/// whole. A failed check changes nothing. Copies are independent; one object is for one thread at a time.
 /// @cost O(m K^2 + K^3) a Newton step, m the comparisons held; about 8 (5 K + 16) m bytes
 template <class Loss = BradleyTerry, WeightMap Map = Signed>
 class OnlineUser {
@@ -66,6 +66,7 @@ class OnlineUser {
         coordinates_(detail::CoordinatePrior::from(map, prior_)),
         c_(coordinates_.mean),
         scores_(prior_.size(), 0) {
+    take();
     settle();
   }
 
@@ -87,7 +88,9 @@ class OnlineUser {
   /// that is not finite, omega < 0, an abstention, or a tie where the loss does not read ties
   Id add(const ConstVectorRef<double>& z, float omega = 1, Answer answer = {}) {
     answer.choice = -1;
-    return add_all(z, {omega}, {answer});
+    new_omega_.assign(1, omega);
+    new_answers_.assign(1, answer);
+    return add_all(z, new_omega_, new_answers_);
   }
 
   /// Adds a choice of one reply among m + 1. @param Z  K x m, the scores of the chosen reply minus those of
@@ -164,6 +167,15 @@ class OnlineUser {
     if (answers_[static_cast<std::size_t>(j)].choice >= 0)
       detail::raise_value("OnlineUser::flip", "id", id, "a comparison of its own, not one of a choice");
     scores_.col(j) *= -1;
+    update();
+  }
+
+  /// Takes all answers held for those of a judge who records the opposite with this probability, where the
+  /// loss reads it (`LabelNoiseByUser`). @throws std::domain_error unless 0 <= flip < 1/2
+  void set_flip(float flip) {
+    if (!(flip >= 0 && flip < 0.5F))
+      detail::raise_value("OnlineUser::set_flip", "flip", flip, "0 or above, below 0.5");
+    for (Answer& answer : answers_) answer.flip = flip;
     update();
   }
 
@@ -281,6 +293,7 @@ class OnlineUser {
     user.c_ = std::move(c);
     user.status_ = static_cast<Status>(status);
     user.iterations_ = static_cast<Index>(iterations);
+    user.take();
     user.settle();
     return user;
   }
@@ -382,22 +395,24 @@ class OnlineUser {
     answers_.resize(static_cast<std::size_t>(kept));
   }
 
+  void take() { objective_.take(scores_.leftCols(size()), omega_.data(), answers_.data(), coordinates_); }
+
   void update() {
     status_ = Status::converged;
     iterations_ = 0;
+    take();
     if (c_.size() > 0) {
-      objective_.take(scores_.leftCols(size()), omega_.data(), answers_.data(), coordinates_);
       const bool warm = convex && !indefinite_;
-      const auto minimum = Newton{}.minimize(objective_, warm ? c_ : coordinates_.mean);
+      const auto& minimum = Newton{}.minimize(objective_, warm ? c_ : coordinates_.mean, newton_);
       status_ = minimum.status;
       iterations_ = minimum.iterations;
       c_ = minimum.x;
       if (minimum.converged() && !minimum.indefinite) {
-        Vector<double> step = minimum.gradient;
-        Matrix<double> factor = minimum.hessian;
-        if (detail::cholesky_in_place(factor)) {
-          detail::cholesky_solve(factor, step);
-          c_ -= step;
+        gradient_ = minimum.gradient;
+        hessian_ = minimum.hessian;
+        if (detail::cholesky_in_place(hessian_)) {
+          detail::cholesky_solve(hessian_, gradient_);
+          c_ -= gradient_;
         }
       }
     }
@@ -407,24 +422,24 @@ class OnlineUser {
   /// What follows from the mode c.
   void settle() {
     const Index D = c_.size();
-    objective_.take(scores_.leftCols(size()), omega_.data(), answers_.data(), coordinates_);
     objective_.evaluate(c_, nullptr);
     value_ = objective_.value();
-    Matrix<double> C = Matrix<double>::Identity(D, D);
     indefinite_ = false;
+    gradient_.resize(D);
+    hessian_.resize(D, D);
+    inverse_.setIdentity(D, D);
     if (D > 0) {
-      Vector<double> gradient(D);
-      Matrix<double> hessian(D, D);
-      objective_.derivatives(gradient, hessian, true);
-      indefinite_ = std::isnan(detail::invert_positive(hessian, C));
+      objective_.derivatives(gradient_, hessian_, true);
+      indefinite_ = std::isnan(detail::invert_positive(hessian_, inverse_));
       if (indefinite_) {
-        objective_.derivatives(gradient, hessian, false);
-        (void)detail::invert_positive(hessian, C);
+        objective_.derivatives(gradient_, hessian_, false);
+        (void)detail::invert_positive(hessian_, inverse_);
       }
     }
     weights_ = objective_.weights();
     parameters_ = objective_.parameters();
-    covariance_.noalias() = coordinates_.Q * C * coordinates_.Q.transpose();
+    half_.noalias() = coordinates_.Q.lazyProduct(inverse_);
+    covariance_.noalias() = half_.lazyProduct(coordinates_.Q.transpose());
   }
 
   GaussianPrior<double> prior_;
@@ -444,6 +459,12 @@ class OnlineUser {
   bool indefinite_ = false;
   Status status_ = Status::converged;
   Index iterations_ = 0;
+
+  NewtonWorkspace<Vector<double>> newton_;  // from here on: room for updates
+  Vector<double> gradient_;
+  Matrix<double> hessian_, inverse_, half_;
+  std::vector<float> new_omega_;
+  std::vector<Answer> new_answers_;
 };
 
 }  // namespace lore
