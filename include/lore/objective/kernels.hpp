@@ -175,13 +175,15 @@ template <Real Scalar, class T>
   for (Index begin = 0; begin == 0 || begin < d; begin += rows) {
     const Index end = std::min(d, begin + rows);
     const auto columns = [&]<int J>(std::integral_constant<int, J>, Index j) {
-      const T* const* next = j + 2 * J <= known ? x + j + J : x + j;
-      for_blocks<many_registers ? 6 : 3>(rank, [&]<int B>(Index k, std::integral_constant<int, B>) {
+      const T* const* next = x + std::min(j + J, known - J);
+      for_blocks<many_registers ? 5 : 3>(rank, [&]<int B>(Index k, std::integral_constant<int, B>) {
         dot_block<J, B>(x + j, next, begin, end, V + k * d, d, Z + j * rank + k, rank, begin > 0);
         next = x + j;
       });
     };
     Index j = 0;
+    if constexpr (many_registers)
+      for (; j + 5 <= m && m - j != 8; j += 5) columns(std::integral_constant<int, 5>{}, j);
     for (; j + 4 <= m; j += 4) columns(std::integral_constant<int, 4>{}, j);
     for (; j + 2 <= m; j += 2) columns(std::integral_constant<int, 2>{}, j);
     for (; j < m; ++j) columns(std::integral_constant<int, 1>{}, j);
