@@ -342,6 +342,22 @@ TEMPLATE_TEST_CASE("A batch is each user alone, to the bit, and takes no memory 
       }
 }
 
+TEMPLATE_TEST_CASE("One workspace serves user after user as a new one would", "", lore::Simplex,
+                   lore::Signed) {
+  Fit<TestType> adapt{lore::Basis<double>(random(40, 5, 1)), some_prior<TestType>(5)};
+  auto work = adapt.workspace();
+  for (const Posterior posterior : {Posterior::map, Posterior::variational}) {
+    adapt.posterior = posterior;
+    for (const Index shots : {9, 0, 3, 40, 10}) {
+      const Matrix X = random(40, shots, static_cast<std::uint64_t>(shots), 0.3);
+      const auto alone = adapt(X), served = adapt(X, work);
+      CHECK(served.weights == alone.weights);
+      CHECK(served.covariance == alone.covariance);
+      CHECK(served.objective == alone.objective);
+    }
+  }
+}
+
 TEST_CASE("The closest Gaussian is the one that plain arithmetic finds") {
   for (const Index K : {2, 5, 9})
     for (const bool weighted : {false, true}) {

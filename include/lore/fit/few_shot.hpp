@@ -137,6 +137,13 @@ class FewShotFit {
   [[nodiscard]] const Basis<Scalar, D, K>& basis() const noexcept { return basis_; }
   [[nodiscard]] double temperature() const noexcept { return temperature_; }
 
+  /// Room that serves one fit after another, for one thread at a time.
+  struct Workspace {
+    detail::UserPosterior<Loss, Map> user;
+    Matrix<Scalar, K, Dynamic> scores;
+  };
+  [[nodiscard]] Workspace workspace() const { return {{loss_, map_, temperature_}, {}}; }
+
   /// @param X  d x m differences, m >= 0   @param omega  m weights, or empty for 1
   /// @param answers  m, as in `Comparisons`, or empty: all plain
   /// @throws std::invalid_argument on a shape mismatch; std::domain_error on a value that is not finite, a
@@ -144,9 +151,19 @@ class FewShotFit {
   template <class Derived>
   [[nodiscard]] Fit operator()(const Eigen::MatrixBase<Derived>& X, const std::vector<float>& omega = {},
                                const std::vector<Answer>& answers = {}) const {
+    Workspace work = workspace();
+    return (*this)(X, work, omega, answers);
+  }
+
+  /// The same in a workspace of this fit: only the result is taken from the heap.
+  template <class Derived>
+  [[nodiscard]] Fit operator()(const Eigen::MatrixBase<Derived>& X, Workspace& work,
+                               const std::vector<float>& omega = {},
+                               const std::vector<Answer>& answers = {}) const {
     if (X.cols() > 0) detail::check_size("FewShotFit", "rows of X", X.rows(), basis_.dimension());
-    if (X.cols() == 0) return from_scores(Matrix<Scalar, K, Dynamic>(basis_.columns(), 0), omega, answers);
-    return from_scores(project(X), omega, answers);
+    work.scores.resize(basis_.columns(), X.cols());
+    if (X.cols() > 0) project(X, work.scores);
+    return fit_scores(work.user, work.scores, omega, answers);
   }
 
   /// The same from scores Z = V'X (K x m) that were projected before.
@@ -155,27 +172,8 @@ class FewShotFit {
                                 const std::vector<float>& omega = {},
                                 const std::vector<Answer>& answers = {}) const {
     detail::check_size("FewShotFit", "rows of Z", scores.rows(), basis_.columns());
-    const Eigen::Ref<const Matrix<Scalar, K, Dynamic>> Z = scores.derived();
-    detail::check_finite("FewShotFit", "scores", Z);
-    if (!omega.empty()) {
-      detail::check_size("FewShotFit", "omega", static_cast<Index>(omega.size()), Z.cols());
-      for (const float value : omega) detail::check_non_negative("FewShotFit", "omega", value);
-    }
-    if (!answers.empty()) {
-      detail::check_size("FewShotFit", "answers", static_cast<Index>(answers.size()), Z.cols());
-      detail::check_user_answers("FewShotFit", answers, omega);
-      detail::check_readable("FewShotFit", loss_, answers);
-    }
     User user(loss_, map_, temperature_);
-    const Index rank = basis_.columns();
-    Fit fit{Vector<Scalar, K>(rank), Vector<Scalar, K>(rank), Matrix<Scalar, K, K>(rank, rank)};
-    const Summary summary =
-        solve(user, Z, omega.empty() ? nullptr : omega.data(), answers.empty() ? nullptr : answers.data(),
-              fit.weights, fit.parameters, fit.covariance);
-    fit.objective = summary.objective;
-    fit.indefinite = summary.indefinite;
-    fit.status = summary.status;
-    return fit;
+    return fit_scores(user, scores.derived(), omega, answers);
   }
 
   /// Every user of `comparisons`, in parallel and in order; the heap is used for the result and for one
@@ -222,14 +220,36 @@ class FewShotFit {
  private:
   using User = detail::UserPosterior<Loss, Map>;
 
-  /// V'X, reading columns that lie in memory once.
+  [[nodiscard]] Fit fit_scores(User& user, const Eigen::Ref<const Matrix<Scalar, K, Dynamic>>& Z,
+                               const std::vector<float>& omega, const std::vector<Answer>& answers) const {
+    detail::check_finite("FewShotFit", "scores", Z);
+    if (!omega.empty()) {
+      detail::check_size("FewShotFit", "omega", static_cast<Index>(omega.size()), Z.cols());
+      for (const float value : omega) detail::check_non_negative("FewShotFit", "omega", value);
+    }
+    if (!answers.empty()) {
+      detail::check_size("FewShotFit", "answers", static_cast<Index>(answers.size()), Z.cols());
+      detail::check_user_answers("FewShotFit", answers, omega);
+      detail::check_readable("FewShotFit", loss_, answers);
+    }
+    const Index rank = basis_.columns();
+    Fit fit{Vector<Scalar, K>(rank), Vector<Scalar, K>(rank), Matrix<Scalar, K, K>(rank, rank)};
+    const Summary summary =
+        solve(user, Z, omega.empty() ? nullptr : omega.data(), answers.empty() ? nullptr : answers.data(),
+              fit.weights, fit.parameters, fit.covariance);
+    fit.objective = summary.objective;
+    fit.indefinite = summary.indefinite;
+    fit.status = summary.status;
+    return fit;
+  }
+
+  /// Z = V'X, reading columns that lie in memory once.
   template <class Derived>
-  [[nodiscard]] Matrix<Scalar, K, Dynamic> project(const Eigen::MatrixBase<Derived>& X) const {
+  void project(const Eigen::MatrixBase<Derived>& X, Matrix<Scalar, K, Dynamic>& Z) const {
     if constexpr (std::is_same_v<typename Derived::Scalar, Scalar> && !Derived::IsRowMajor &&
                   Derived::InnerStrideAtCompileTime == 1) {
       constexpr Index most = 32;
       const Scalar* columns[most];
-      Matrix<Scalar, K, Dynamic> Z(basis_.columns(), X.cols());
       for (Index begin = 0; begin < X.cols(); begin += most) {
         const Index count = std::min(most, X.cols() - begin);
         for (Index j = 0; j < count; ++j)
@@ -237,9 +257,8 @@ class FewShotFit {
         detail::scores_of_columns(columns, count, basis_.dimension(), basis_.matrix().data(),
                                   basis_.columns(), Z.data() + begin * Z.rows());
       }
-      return Z;
     } else {
-      return basis_.project_all(X);
+      Z = basis_.project_all(X);
     }
   }
 
