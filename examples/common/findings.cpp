@@ -119,7 +119,7 @@ Findings findings_of(const Protocol& protocol, const Model& model, const Model& 
                            return protocol.refit(part, model.rank, seed, progress);
                          });
   out.refit_seconds = watch.seconds();
-  if (!interrupted()) out.diagnosis = lore::diagnose(model, protocol.train(), executor, refits);
+  if (!interrupted()) out.diagnosis = protocol.diagnose(model, refits);
   return out;
 }
 

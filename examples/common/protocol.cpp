@@ -29,12 +29,18 @@ Protocol::Protocol(const lore::Preferences<>& preferences, Settings settings)
     : preferences_(preferences),
       settings_(std::move(settings)),
       executor_(settings_.threads),
-      train_(preferences.seen_train()) {
-  default_fit_.executor = executor_;
-  default_fit_.selection.seed = settings_.seed;
-  default_fit_.new_users.shot_unit = preferences.shot_unit;
-  if (settings_.name == "default" && settings_.iterations)
-    default_fit_.joint.max_passes = *settings_.iterations;
+      train_(preferences.seen_train()),
+      default_(default_protocol(preferences, executor_)) {
+  default_->selection.seed = settings_.seed;
+  default_->new_users.shot_unit = preferences.shot_unit;
+  if (settings_.name == "default") {
+    if (settings_.iterations) default_->joint.max_passes = *settings_.iterations;
+  } else if (says_more(preferences)) {
+    throw std::invalid_argument(
+        "--protocol " + settings_.name +
+        ": got a preference file with ties, grades of strength, choices among several "
+        "replies or flip rates, wanted plain comparisons (--protocol default reads it)");
+  }
 }
 
 std::vector<Index> Protocol::choose(const std::vector<Index>& ranks, bool grow, Progress& progress) {
@@ -42,8 +48,8 @@ std::vector<Index> Protocol::choose(const std::vector<Index>& ranks, bool grow, 
   const Stopwatch watch;
   std::vector<Index> chosen = ranks;
   if (settings_.name == "default") {
-    default_fit_.selection.ranks = ranks;
-    default_fit_.selection.grow = grow;
+    default_->selection.ranks = ranks;
+    default_->selection.grow = grow;
     progress.begin("choosing settings by cross-validation", 0);
     std::size_t tried = 0;
     const auto watched = [&](const lore::Candidate& candidate) {
@@ -51,7 +57,7 @@ std::vector<Index> Protocol::choose(const std::vector<Index>& ranks, bool grow, 
                                    std::string(lore::name_of(candidate.weight_map)));
       return interrupted();
     };
-    selection_ = default_fit_.select(train_, watched);
+    selection_ = default_->select(train_, watched);
     progress.end();
     chosen.clear();
     for (const lore::RankChoice& choice : selection_.ranks) chosen.push_back(choice.candidate.rank);
@@ -68,7 +74,7 @@ void Protocol::guard_new_users(Progress& progress) {
   if (!selected_ || *selected_ < 2 || interrupted()) return;
   progress.begin("holding out users as new ones", 0);
   guarded_ = *selected_;
-  guard_ = default_fit_.guard(train_, selection_, [](const lore::Candidate&) { return interrupted(); });
+  guard_ = default_->guard(train_, selection_, [](const lore::Candidate&) { return interrupted(); });
   progress.end();
   selected_ = selection_.selected;
 }
@@ -96,12 +102,12 @@ Model Protocol::fit(Index rank, FitRecord& record, Index& columns_kept, Progress
     record.options["weight_map"] = std::string(lore::name_of(choice.candidate.weight_map));
     record.options["margin_scale_first"] = choice.candidate.scale.first;
     record.options["margin_scale_others"] = choice.candidate.scale.others;
-    record.options["temperature"] = default_fit_.joint.temperature;
+    record.options["temperature"] = default_->joint.temperature;
     if (selection_.candidates > 0) record.options["cross_validated_log_loss"] = choice.log_loss;
-    record.options["folds"] = static_cast<std::int64_t>(default_fit_.selection.folds);
+    record.options["folds"] = static_cast<std::int64_t>(default_->selection.folds);
   }
   record.options["protocol"] = settings_.name;
-  if (guard_ && rank == guarded_) default_fit_.heed(*guard_, train_, result);
+  if (guard_ && rank == guarded_) default_->heed(*guard_, train_, result);
   columns_kept = result.model.basis.columns();
   Model& model = result.model;
   model.dataset = preferences_.dataset;
@@ -122,8 +128,7 @@ Model Protocol::refit(const Comparisons& comparisons, Index rank, std::uint64_t 
 
 Fits Protocol::adapt(const Model& model, const lore::Matrix<float>& Z, const Comparisons& comparisons,
                      std::uint64_t trial) const {
-  if (settings_.name == "default" || model.rank <= 1)
-    return lore::fit_users(model, Z, comparisons, executor_);
+  if (settings_.name == "default" || model.rank <= 1) return default_->adapt(model, Z, comparisons);
   lore::FewShotAdam<> adam(model);
   if (settings_.name == "regularised") adam.solver.options.learning_rate = 0.5;
   adam.seed = lore::derive_seed(settings_.seed, trial);
@@ -144,12 +149,11 @@ lore::FourFigures Protocol::measure(const Model& model, double& few_shot_seconds
 lore::JointResult<float> Protocol::fit_default(const Comparisons& comparisons, Index rank, std::uint64_t seed,
                                                Progress& progress) const {
   progress.begin("fitting rank " + std::to_string(rank), 0);
-  auto fit = default_fit_;
-  fit.selection.seed = seed;
-  auto result = fit.fit(comparisons, selection_.at(rank).candidate, [&](const lore::FitProgress& now) {
+  const auto watch = [&](const lore::FitProgress& now) {
     progress.update(static_cast<std::size_t>(now.passes), "passes");
     return interrupted();
-  });
+  };
+  auto result = default_->fit(comparisons, selection_.at(rank).candidate, seed, watch);
   progress.end();
   return result;
 }

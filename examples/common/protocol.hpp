@@ -4,25 +4,20 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "lore/data/preferences.hpp"
-#include "lore/fit/few_shot.hpp"
-#include "lore/fit/joint.hpp"
 #include "lore/parallel/threads.hpp"
-#include "lore/select/default_fit.hpp"
 #include "lore/select/figures.hpp"
 
+#include "default_protocol.hpp"
 #include "progress.hpp"
 #include "results.hpp"
 
 namespace lore_examples {
-
-using Model = lore::RewardModel<float>;
-using Comparisons = lore::Comparisons<>;
-using Fits = lore::UserFits<float>;
 
 class Stopwatch {
  public:
@@ -48,6 +43,8 @@ class Protocol {
     std::optional<double> cosine_alpha;
   };
 
+  /// @param preferences  kept by reference
+  /// @throws std::invalid_argument where a published protocol is to read more than plain comparisons
   Protocol(const lore::Preferences<>& preferences, Settings settings);
 
   [[nodiscard]] const lore::Preferences<>& preferences() const { return preferences_; }
@@ -79,6 +76,15 @@ class Protocol {
   [[nodiscard]] Fits adapt(const Model& model, const lore::Matrix<float>& Z, const Comparisons& comparisons,
                            std::uint64_t trial) const;
 
+  /// Calibration of the probabilities predicted for new users at one number of shots.
+  [[nodiscard]] lore::CalibrationPoint calibration(const Model& model,
+                                                   const lore::CurveOptions& options) const {
+    return default_->calibration(model, options);
+  }
+  [[nodiscard]] lore::Diagnosis diagnose(const Model& model, const lore::Refits<float>& refits) const {
+    return default_->diagnose(model, train_, refits);
+  }
+
   /// Accuracies on all partitions. @param few_shot_seconds  what fitting the unseen users took
   [[nodiscard]] lore::FourFigures measure(const Model& model, double& few_shot_seconds) const;
 
@@ -97,7 +103,7 @@ class Protocol {
   Settings settings_;
   lore::Threads executor_;
   Comparisons train_;
-  lore::DefaultFit<> default_fit_;
+  std::unique_ptr<DefaultProtocol> default_;
   lore::Selection selection_;
   std::optional<lore::GuardReport> guard_;
   Index guarded_ = 0;  ///< the rank that it speaks of

@@ -9,7 +9,6 @@
 #include <stdexcept>
 #include <utility>
 
-#include "lore/evaluate/calibration_curve.hpp"
 #include "lore/evaluate/few_shot_curve.hpp"
 #include "lore/io/atomic_file.hpp"
 
@@ -280,7 +279,7 @@ int vary_fewshot(const FewShotOptions& options, const TrainingDefaults& defaults
           if (calibrated) {
             lore::CurveOptions one = settings;
             one.shots = {point.shots};
-            kept.calibration = lore::calibration_curve(model, preferences, protocol.executor(), one).front();
+            kept.calibration = protocol.calibration(model, one);
           }
           curve.points.push_back(std::move(kept));
           progress.advance();

@@ -90,8 +90,12 @@ template <Real Scalar, class Store, class Adapt, class Observer = NoCurveObserve
                        static_cast<double>(trials);
       const auto at = [&](Index i) -> Vector<Scalar> { return fits.weights.col(i); };
       const auto weights = weights_by_id(chosen.comparisons.user, at, population);
-      if (!chosen.comparisons.empty()) on_train.push_back(chosen.accuracy_with(weights, "").accuracy);
-      if (!test.comparisons.empty()) on_test.push_back(test.accuracy_with(weights, "").accuracy);
+      const auto keep = [&](const ScoredPartition<Scalar, Store>& judged, std::vector<Accuracy>& trials_of) {
+        Figure figure = judged.accuracy_with(weights, "nothing but ties");
+        if (figure.exists()) trials_of.push_back(std::move(figure.accuracy));
+      };
+      keep(chosen, on_train);
+      keep(test, on_test);
     }
     const auto summarised = [](const std::vector<Accuracy>& over_trials, const char* missing,
                                double* deviation) {

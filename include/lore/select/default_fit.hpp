@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -35,6 +36,8 @@ struct DefaultFit {
   SelectionOptions selection{};
   JointOptions joint{};
   GuardOptions new_users{};
+  std::optional<Loss>
+      common_loss{};  ///< of Bradley-Terry in the guard, where its estimates differ from `loss`
 
   struct Outcome {
     Selection selection;  ///< `selected` is 1 where the guard said so
@@ -69,7 +72,9 @@ struct DefaultFit {
     if (shared) {  // as far along Bradley-Terry's direction as the mean reward of the joint fit reaches
       Matrix<Scalar> V = model.basis.matrix(), both(V.rows(), 2);
       both.col(0) = V * population_weights(model);
-      both.col(1) = fit_with<Signed>(comparisons, *report.population, {}).model.basis.matrix().col(0);
+      both.col(1) = fit_with<Signed>(comparisons, *report.population, {}, common_loss.value_or(loss))
+                        .model.basis.matrix()
+                        .col(0);
       const Matrix<Scalar> Z = pass.scores(both);
       const Scalar size = Z.row(1).squaredNorm();
       if (size > 0) {
@@ -94,9 +99,9 @@ struct DefaultFit {
                                   const Candidate& bradley_terry,
                                   const SelectionObserver& observer = {}) const {
     if (!new_users.enabled) return {};
-    return guard_new_users<Store, Loss, Scalar>(comparisons, candidate, bradley_terry, loss, executor, joint,
-                                                new_users, selection.seed,
-                                                [&] { return observer && observer(candidate); });
+    return guard_new_users<Store, Loss, Scalar>(
+        comparisons, candidate, bradley_terry, loss, common_loss.value_or(loss), executor, joint, new_users,
+        selection.seed, [&] { return observer && observer(candidate); });
   }
 
   /// The same of the rank that a selection chose, which becomes 1 where the guard says so and 1 is among the
@@ -132,16 +137,17 @@ struct DefaultFit {
   [[nodiscard]] JointResult<Scalar> fit(const Comparisons<Store>& comparisons, const Candidate& candidate,
                                         const FitObserver& observer = {}) const {
     return candidate.weight_map == WeightMapKind::simplex
-               ? fit_with<Simplex>(comparisons, candidate, observer)
-               : fit_with<Signed>(comparisons, candidate, observer);
+               ? fit_with<Simplex>(comparisons, candidate, observer, loss)
+               : fit_with<Signed>(comparisons, candidate, observer, loss);
   }
 
  private:
   template <class Map, class Store>
   [[nodiscard]] JointResult<Scalar> fit_with(const Comparisons<Store>& comparisons,
-                                             const Candidate& candidate, const FitObserver& observer) const {
+                                             const Candidate& candidate, const FitObserver& observer,
+                                             const Loss& with) const {
     JointFit<Loss, Map, MarginScale, Lbfgs, Scalar> fit{
-        .loss = loss, .weights = {}, .regularizer = candidate.scale, .executor = executor, .options = joint};
+        .loss = with, .weights = {}, .regularizer = candidate.scale, .executor = executor, .options = joint};
     JointResult<Scalar> result = fit(comparisons, Rank{candidate.rank}, selection.seed, observer);
     auto& record = result.model.training;
     record["fit"] = "joint";

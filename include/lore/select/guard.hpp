@@ -100,10 +100,11 @@ namespace detail {
 template <class Store, class Loss, Real Scalar>
 class Guard {
  public:
-  Guard(const Comparisons<Store>& comparisons, Loss loss, AnyExecutor executor, JointOptions joint,
-        GuardOptions options, std::uint64_t seed)
+  Guard(const Comparisons<Store>& comparisons, Loss loss, Loss common_loss, AnyExecutor executor,
+        JointOptions joint, GuardOptions options, std::uint64_t seed)
       : comparisons_(comparisons),
         loss_(std::move(loss)),
+        common_loss_(std::move(common_loss)),
         executor_(executor),
         joint_(joint),
         options_(std::move(options)),
@@ -128,14 +129,14 @@ class Guard {
       if (train.empty() || fresh.empty()) continue;
       if (stop && stop()) return false;
       Pass<Scalar, Store> pass(train, executor_);
-      auto prepared = fit<Signed>(candidate.scale).prepare(pass, seed_);
-      const auto run = [&](const Candidate& wanted) {
+      auto prepared = fit<Signed>(candidate, loss_).prepare(pass, seed_);
+      const auto run = [&](const Candidate& wanted, const Loss& loss) {
         const Rank rank{std::min({wanted.rank, train.users(), train.dimension()})};
         return wanted.weight_map == WeightMapKind::simplex
-                   ? fit<Simplex>(wanted.scale).run(pass, prepared, rank, seed_, {}).model
-                   : fit<Signed>(wanted.scale).run(pass, prepared, rank, seed_, {}).model;
+                   ? fit<Simplex>(wanted, loss).run(pass, prepared, rank, seed_, {}).model
+                   : fit<Signed>(wanted, loss).run(pass, prepared, rank, seed_, {}).model;
       };
-      const RewardModel<Scalar> one = run(bradley_terry), model = run(candidate);
+      const RewardModel<Scalar> one = run(bradley_terry, common_loss_), model = run(candidate, loss_);
       for (Fold<Store>& half : make_folds(fresh, 2, seed_)) {
         Half out{held,
                  model,
@@ -147,7 +148,8 @@ class Guard {
         const Vector<double> p = Vector<double>::Ones(1);
         const Matrix<double> C = Matrix<double>::Zero(1, 1);
         out.base_loss = no_scores(fresh.users());
-        for (Index i = 0; i < fresh.users(); ++i) out.base_loss[at(i)] = loss_of(Signed{}, base, i, p, C);
+        for (Index i = 0; i < fresh.users(); ++i)
+          out.base_loss[at(i)] = loss_of(common_loss_, Signed{}, base, i, p, C);
         out.base_right = right_of(base, [](Index) { return Vector<Scalar>(Vector<Scalar>::Ones(1)); });
         halves_.push_back(std::move(out));
       }
@@ -201,9 +203,9 @@ class Guard {
   }
 
   template <class Map>
-  [[nodiscard]] auto fit(const MarginScale& scale) const {
+  [[nodiscard]] auto fit(const Candidate& wanted, const Loss& loss) const {
     JointFit<Loss, Map, MarginScale, Lbfgs, Scalar> out{
-        .loss = loss_, .weights = {}, .regularizer = scale, .executor = executor_, .options = joint_};
+        .loss = loss, .weights = {}, .regularizer = wanted.scale, .executor = executor_, .options = joint_};
     out.solver.options.objective_tolerance = 1e-4;
     out.solver.options.objective_window = 2;
     return out;
@@ -211,13 +213,13 @@ class Guard {
 
   /// Mean loss of a user's judged comparisons; NaN without any.
   template <class Map>
-  [[nodiscard]] double loss_of(const Map& map, const Scored& judged, Index i, const Vector<double>& p,
-                               const Matrix<double>& C) const {
+  [[nodiscard]] double loss_of(const Loss& of, const Map& map, const Scored& judged, Index i,
+                               const Vector<double>& p, const Matrix<double>& C) const {
     const auto& comparisons = judged.comparisons;
     const Matrix<double> Z =
         judged.Z.middleCols(comparisons.begin(i), comparisons.count(i)).template cast<double>();
     const auto [loss, weight] =
-        answers_log_loss(loss_, map, Z, comparisons.answers(i), nullptr, p, C, joint_.temperature);
+        answers_log_loss(of, map, Z, comparisons.answers(i), nullptr, p, C, joint_.temperature);
     return loss / weight;
   }
 
@@ -242,8 +244,9 @@ class Guard {
     executor_.for_each(pool.users(), [&](Index i) {
       const Vector<double> p = fits[at(i)].parameters.template cast<double>();
       const Matrix<double> C = fits[at(i)].covariance.template cast<double>();
-      own_loss[at(i)] = model.weight_map == WeightMapKind::simplex ? loss_of(Simplex{}, half.judged, i, p, C)
-                                                                   : loss_of(Signed{}, half.judged, i, p, C);
+      own_loss[at(i)] = model.weight_map == WeightMapKind::simplex
+                            ? loss_of(loss_, Simplex{}, half.judged, i, p, C)
+                            : loss_of(loss_, Signed{}, half.judged, i, p, C);
     });
     const auto weights_at = [&](Index i) -> Vector<Scalar> { return fits[at(i)].weights; };
     const Vector<Scalar> unused;
@@ -261,7 +264,7 @@ class Guard {
   }
 
   const Comparisons<Store>& comparisons_;
-  Loss loss_;
+  Loss loss_, common_loss_;
   AnyExecutor executor_;
   JointOptions joint_;
   GuardOptions options_;
@@ -278,16 +281,17 @@ class Guard {
 /// difference by user and by more than `least_improvement`; where new users are then still surely worse off
 /// than under Bradley-Terry after some shots, by the largest smaller factor, if any, at which they are not.
 /// Surely: by a confidence interval.
+/// @param loss  of the candidate   @param common_loss  of Bradley-Terry: the same but for what was estimated
 /// @param stop  bool(), called before each fold; true gives an empty report
 /// @throws as `JointFit`, std::domain_error on options out of range
 /// @cost   folds cold fits of each candidate, then a few new users' fits a user, number of shots and factor
 template <class Store, class Loss, Real Scalar = float>
 [[nodiscard]] GuardReport guard_new_users(const Comparisons<Store>& comparisons, const Candidate& candidate,
                                           const Candidate& bradley_terry, const Loss& loss,
-                                          const AnyExecutor& executor, const JointOptions& joint,
-                                          const GuardOptions& options, std::uint64_t seed,
-                                          const std::function<bool()>& stop) {
-  detail::Guard<Store, Loss, Scalar> guard(comparisons, loss, executor, joint, options, seed);
+                                          const Loss& common_loss, const AnyExecutor& executor,
+                                          const JointOptions& joint, const GuardOptions& options,
+                                          std::uint64_t seed, const std::function<bool()>& stop) {
+  detail::Guard<Store, Loss, Scalar> guard(comparisons, loss, common_loss, executor, joint, options, seed);
   GuardReport report;
   if (!guard.prepare(candidate, bradley_terry, stop)) return report;
   std::vector<double> best, plain;
@@ -323,8 +327,9 @@ template <class Store, class Loss, Real Scalar = float>
 
 #ifdef LORE_COMPILED_TEMPLATE
 LORE_COMPILED_TEMPLATE GuardReport guard_new_users<Features, BradleyTerry, float>(
-    const Comparisons<Features>&, const Candidate&, const Candidate&, const BradleyTerry&, const AnyExecutor&,
-    const JointOptions&, const GuardOptions&, std::uint64_t, const std::function<bool()>&);
+    const Comparisons<Features>&, const Candidate&, const Candidate&, const BradleyTerry&,
+    const BradleyTerry&, const AnyExecutor&, const JointOptions&, const GuardOptions&, std::uint64_t,
+    const std::function<bool()>&);
 #endif
 
 }  // namespace lore
