@@ -35,8 +35,8 @@ TEST_CASE("The default fit does not know the features' unit") {
     CAPTURE(factor);
     const lore::Preferences<> other = lore_test::scaled(data, factor);
     const auto [selection, result, guard] = lore_test::run(fit, other.seen_train());
-    CHECK(selection.selected == plain.selection.selected);
     // Rounding may decide between neighbours that predict alike, but not how well they predict.
+    CHECK(std::abs(selection.selected - plain.selection.selected) <= 1);
     const lore::RankChoice &mine = selection.at(selection.selected),
                            &wanted = plain.selection.at(selection.selected);
     CHECK(mine.candidate.weight_map == wanted.candidate.weight_map);

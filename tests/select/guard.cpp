@@ -2,9 +2,12 @@
 // Copyright (c) 2026 The lore authors
 #include "lore/select/guard.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <stdexcept>
 #include <vector>
+
+#include "lore/data/simulate.hpp"
 
 #include "lore_catch.hpp"
 #include "support.hpp"
@@ -77,6 +80,79 @@ TEST_CASE("A narrower prior is taken until nobody surely loses") {
   CHECK(at(report, 10).log_loss.mean > at(as_it_is, 10).log_loss.mean);
   for (const GuardPoint& point : report.points)
     if (!report.loses) CHECK(point.log_loss.upper >= 0);
+}
+
+TEST_CASE("Nobody is left surely worse off after few shots for what many gain") {
+  // Deviations that are far too wide, at which one answer is believed too much and many are enough.
+  const lore::Comparisons<> train = lore_test::people(3, 7).seen_train();
+  const Candidate wide{3, WeightMapKind::signed_deviations, {1, 25}};
+  auto fit = lore_test::default_fit(2);
+  fit.joint.posterior = lore::Posterior::map;
+  auto fixed = fit;
+  fixed.new_users.smallest_factor = fixed.new_users.largest_factor = 1;
+  const GuardReport as_it_is = guard(fixed, train, wide, bradley_terry);
+  CHECK(at(as_it_is, 3).log_loss.upper < 0);
+  CHECK(at(as_it_is, 20).log_loss.lower > 0);
+  CHECK(as_it_is.loses);  // nothing else may be tried
+  const GuardReport report = guard(fit, train, wide, bradley_terry);
+  CHECK_FALSE(report.loses);
+  CHECK(report.factor < 1);
+  for (const GuardPoint& point : report.points) {
+    CAPTURE(point.shots);
+    CHECK(point.log_loss.upper >= 0);
+  }
+  CHECK(at(report, 20).log_loss.lower > 0);
+}
+
+TEST_CASE("The guard speaks of the model that is written") {
+  lore::PlantedOptions options{.dimension = 8,
+                               .rank = 3,
+                               .margin_deviation = 4,
+                               .seen_users = 120,
+                               .seen_train = 40,
+                               .seen_test = 0,
+                               .unseen_users = 200,
+                               .unseen_shots = 20,
+                               .unseen_test = 60,
+                               .seed = 3};
+  const lore::Preferences<> data = lore::simulate_planted(options).preferences;
+  const lore::Comparisons<> train = data.seen_train(), test = data.unseen_test();
+  const Candidate three{3, WeightMapKind::signed_deviations, {1, 1}};
+  const GuardReport report = guard(plain, train, three, bradley_terry);
+  REQUIRE(report.population);
+  // Of somebody of whom nothing is known it says what Bradley-Terry says.
+  CHECK(at(report, 0).accuracy.mean == 0);
+  CHECK(std::abs(at(report, 0).log_loss.mean) < 0.02);
+  // Users whom nobody has seen get what it promised.
+  const lore::RewardModel<float> model = lore_test::heeded(plain, train, three, report);
+  const lore::RewardModel<float> one = lore_test::fit_at(plain, train, bradley_terry);
+  for (const Index shots : {1, 5, 20}) {
+    CAPTURE(shots);
+    const lore::UserScores gain = lore_test::gain_of_new_users(model, one, data, shots);
+    const lore::Gain promised = at(report, shots).accuracy;
+    CHECK(std::abs(gain.mean - promised.mean) < 3 * std::hypot(gain.standard_error, promised.standard_error));
+  }
+  const lore::UserScores unknown = lore_test::gain_of_new_users(model, one, data, 0);
+  CHECK(unknown.mean == 0);
+}
+
+TEST_CASE("Comparisons of weight 0 say nothing, and folds without others are left out") {
+  lore::Comparisons<> train = lore_test::people(3, 4).seen_train();
+  const Candidate two{2, WeightMapKind::signed_deviations, {1, 1}};
+  const auto weigh = [&](Index users) {
+    train.weight.assign(static_cast<std::size_t>(train.size()), 0);
+    std::fill_n(train.weight.begin(), train.end(users - 1), 1.0F);
+  };
+  weigh(1);  // whoever holds this one out has nothing to fit to
+  const GuardReport nobody = guard(plain, train, two, bradley_terry);
+  CHECK(nobody.points.empty());
+  CHECK(nobody.skipped == plain.new_users.folds);
+  CHECK_NOTHROW(lore_test::run(plain, train));
+  weigh(30);
+  const GuardReport half = guard(plain, train, two, bradley_terry);
+  CHECK(half.skipped == 0);
+  REQUIRE_FALSE(half.points.empty());
+  CHECK(half.points.front().users == 30);
 }
 
 TEST_CASE("Where there is nobody to ask the guard is silent, and off it does nothing") {

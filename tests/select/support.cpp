@@ -6,8 +6,12 @@
 #include <utility>
 
 #include "lore/core/random.hpp"
+#include "lore/data/shots.hpp"
 #include "lore/data/simulate.hpp"
+#include "lore/fit/few_shot.hpp"
+#include "lore/metrics/interval.hpp"
 #include "lore/model/reward_model.hpp"
+#include "lore/select/figures.hpp"
 
 namespace lore_test {
 
@@ -45,6 +49,28 @@ lore::GuardReport guard(const DefaultFit& fit, const lore::Comparisons<>& compar
                         const std::function<bool()>& stop) {
   return fit.guard(comparisons, candidate, bradley_terry,
                    [&](const lore::Candidate&) { return stop && stop(); });
+}
+
+lore::RewardModel<float> heeded(const DefaultFit& fit, const lore::Comparisons<>& comparisons,
+                                const lore::Candidate& candidate, const lore::GuardReport& report) {
+  auto result = fit.fit(comparisons, candidate);
+  fit.heed(report, comparisons, result);
+  return std::move(result.model);
+}
+
+lore::UserScores gain_of_new_users(const lore::RewardModel<float>& model,
+                                   const lore::RewardModel<float>& other,
+                                   const lore::Preferences<>& preferences, Index shots) {
+  const auto accuracy = [&](const lore::RewardModel<float>& one) {
+    const lore::ScoredPartition<float> given(lore::first_shots(preferences.few_shot(), shots), one.basis,
+                                             lore::Serial{});
+    const lore::ScoredPartition<float> test(preferences.unseen_test(), one.basis, lore::Serial{});
+    const auto fits = lore::fit_users(one, given.Z, given.comparisons, lore::Serial{});
+    const auto weights_at = [&](Index i) -> lore::Vector<float> { return fits.weights.col(i); };
+    const lore::Vector<float> unused;
+    return test.accuracy_with(lore::weights_by_id(given.comparisons.user, weights_at, unused), "").accuracy;
+  };
+  return lore::paired_difference(accuracy(model).by_user, accuracy(other).by_user);
 }
 
 lore::Preferences<> people(Index rank, std::uint64_t seed, Index dimension) {

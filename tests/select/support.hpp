@@ -40,6 +40,16 @@ using DefaultFit = lore::DefaultFit<>;
                                       const lore::Candidate& candidate, const lore::Candidate& bradley_terry,
                                       const std::function<bool()>& stop = {});
 
+/// A fit at these settings into which a guard's word is written.
+[[nodiscard]] lore::RewardModel<float> heeded(const DefaultFit& fit, const lore::Comparisons<>& comparisons,
+                                              const lore::Candidate& candidate,
+                                              const lore::GuardReport& report);
+
+/// What unseen users gain in accuracy over another model after their first shots.
+[[nodiscard]] lore::UserScores gain_of_new_users(const lore::RewardModel<float>& model,
+                                                 const lore::RewardModel<float>& other,
+                                                 const lore::Preferences<>& preferences, Index shots);
+
 /// Planted people: `rank` reward directions that they mix, or 1 for people who are all alike; 60 seen users
 /// with 20 to 80 training and 100 test comparisons.
 [[nodiscard]] lore::Preferences<> people(Index rank, std::uint64_t seed, Index dimension = 6);

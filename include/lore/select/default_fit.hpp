@@ -22,7 +22,7 @@ namespace lore {
 /// training comparisons (`select_settings`), then one `JointFit` at the choice. Above rank 1 a guard
 /// (`guard_new_users`) holds seen users out and treats them as new: it widens or narrows the prior of the
 /// weights by what they show, and where they are surely worse off than under Bradley-Terry at some number of
-/// shots and at none surely better, the fit becomes Bradley-Terry.
+/// shots whatever the prior, the fit becomes Bradley-Terry.
 ///
 ///   const lore::DefaultFit<> fit;
 ///   const auto [selection, result, guard] = fit(preferences.seen_train());
@@ -69,21 +69,19 @@ struct DefaultFit {
     const bool shared = report.population && model.weight_map == WeightMapKind::signed_deviations;
     if (report.factor == 1 && !shared) return;
     Pass<Scalar, Store> pass(comparisons, executor);
-    if (shared) {  // as far along Bradley-Terry's direction as the mean reward of the joint fit reaches
-      Matrix<Scalar> V = model.basis.matrix(), both(V.rows(), 2);
-      both.col(0) = V * population_weights(model);
-      both.col(1) = fit_with<Signed>(comparisons, *report.population, {}, common_loss.value_or(loss))
-                        .model.basis.matrix()
-                        .col(0);
-      const Matrix<Scalar> Z = pass.scores(both);
-      const Scalar size = Z.row(1).squaredNorm();
-      if (size > 0) {
-        V.col(0) = both.col(1) * (Z.row(0).dot(Z.row(1)) / size);
-        model.basis = Basis<Scalar>(std::move(V));
-        model.prior.mean.tail(model.prior.mean.size() - 1).setZero();
-      }
+    Matrix<Scalar> V = model.basis.matrix(), Z = pass.scores(V);
+    if (shared) {
+      const Vector<Scalar> mean = Z.transpose() * population_weights(model);
+      V.col(0) = fit_with<Signed>(comparisons, *report.population, {}, common_loss.value_or(loss))
+                     .model.basis.matrix();
+      const Vector<Scalar> common = pass.scores(V.leftCols(1)).row(0).transpose();
+      const auto c = static_cast<Scalar>(detail::population_scale(mean, common, report.factor));
+      V.col(0) *= c;
+      Z.row(0) = c * common.transpose();
+      model.basis = Basis<Scalar>(std::move(V));
+      model.prior.mean.tail(model.prior.mean.size() - 1).setZero();
     }
-    const auto fits = fit_users(model, pass.scores(model.basis.matrix()), comparisons, executor, loss);
+    const auto fits = fit_users(model, Z, comparisons, executor, loss);
     for (Index i = 0; i < comparisons.users(); ++i) {
       const UserFit<Scalar>& user = fits[static_cast<std::size_t>(i)];
       model.weights.col(i) = user.weights;

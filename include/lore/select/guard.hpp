@@ -39,7 +39,7 @@ struct GuardOptions {
   ShotUnit shot_unit = ShotUnit::comparison;
   Index least_users = 5;             ///< points with fewer users say nothing and are left out, >= 2
   Index most_judged = 200;           ///< comparisons of a user that are judged in each half, >= 1
-  double smallest_factor = 1e-2;     ///< of the prior covariance of new users, in (0, 1]
+  double smallest_factor = 1e-3;     ///< of the prior covariance of new users, in (0, 1]
   double largest_factor = 16;        ///< >= 1
   double least_improvement = 0.005;  ///< that another prior covariance must bring, nats a comparison, >= 0
   BootstrapOptions bootstrap{};      ///< of the confidence intervals over users
@@ -63,10 +63,11 @@ struct GuardOptions {
 struct [[nodiscard]] GuardReport {
   std::vector<GuardPoint> points;  ///< with the prior covariance times `factor`; empty: nobody to ask
   double factor = 1;               ///< of the prior covariance of new users
-  /// Settings of Bradley-Terry where users without any shots were not surely judged better by the mean reward
-  /// of the joint fit: its direction is then the better known one.
+  /// Settings of Bradley-Terry where its reward is the population's: users without any shots were not surely
+  /// judged better by the mean reward of the joint fit, or were surely worse off under it after some shots.
   std::optional<Candidate> population{};
-  bool loses = false;  ///< new users are surely worse off at some number of shots, and at none surely better
+  bool loses = false;  ///< under every prior tried new users are surely worse off at some number of shots
+  Index skipped = 0;   ///< folds without anything to fit to or anybody to ask, of `GuardOptions::folds`
 
   /// Writes the points and the prior into a model.
   template <Real Scalar>
@@ -79,14 +80,22 @@ struct [[nodiscard]] GuardReport {
 
 namespace detail {
 
-/// The whole confidence interval of the gain in log loss is below 0.
-[[nodiscard]] inline bool surely_loses(const GuardPoint& point) { return point.log_loss.upper < 0; }
-[[nodiscard]] inline bool surely_gains(const GuardPoint& point) { return point.log_loss.lower > 0; }
-
-/// After one shot or more; without any, new users are the population whatever the prior's covariance.
-[[nodiscard]] inline bool loses_by_shots(const std::vector<GuardPoint>& points) {
+/// The whole confidence interval of the gain in log loss is below 0 at some number of shots.
+[[nodiscard]] inline bool surely_loses(const std::vector<GuardPoint>& points) {
   return std::any_of(points.begin(), points.end(),
-                     [](const GuardPoint& point) { return point.shots > 0 && surely_loses(point); });
+                     [](const GuardPoint& point) { return point.log_loss.upper < 0; });
+}
+
+/// c of c v, which stands for the mean reward V w in a model whose population is Bradley-Terry's v: as far
+/// along v as the mean reward reaches over some comparisons, and less far under a narrower prior, with none v
+/// itself.
+/// @param mean, common  n margins by V w and by v   @param factor  of the prior covariance
+template <class Mean, class Common>
+[[nodiscard]] double population_scale(const Mean& mean, const Common& common, double factor) {
+  const double size = static_cast<double>(common.squaredNorm());
+  if (!(size > 0)) return 1;
+  const double reach = std::max(static_cast<double>(common.dot(mean)) / size, 0.0);
+  return 1 + std::min(factor, 1.0) * (reach - 1);
 }
 
 [[nodiscard]] inline Gain gain_over_users(std::vector<double> by_user, const BootstrapOptions& options) {
@@ -102,7 +111,7 @@ class Guard {
  public:
   Guard(const Comparisons<Store>& comparisons, Loss loss, Loss common_loss, AnyExecutor executor,
         JointOptions joint, GuardOptions options, std::uint64_t seed)
-      : comparisons_(comparisons),
+      : comparisons_(of_some_weight(comparisons)),
         loss_(std::move(loss)),
         common_loss_(std::move(common_loss)),
         executor_(executor),
@@ -111,6 +120,8 @@ class Guard {
         seed_(seed) {
     options_.validate();
   }
+
+  [[nodiscard]] Index skipped() const noexcept { return skipped_; }
 
   /// Fits the folds.   @return whether there is anybody to ask
   bool prepare(const Candidate& candidate, const Candidate& bradley_terry,
@@ -126,9 +137,12 @@ class Guard {
       std::sort(held.begin(), held.end());
       const Comparisons<Store> train = comparisons_.subset(others);
       const Comparisons<Store> fresh = comparisons_.subset(held);
-      if (train.empty() || fresh.empty()) continue;
       if (stop && stop()) return false;
       Pass<Scalar, Store> pass(train, executor_);
+      if (fresh.empty() || train.empty() || pass.mean_square() == 0) {
+        ++skipped_;
+        continue;
+      }
       auto prepared = fit<Signed>(candidate, loss_).prepare(pass, seed_);
       const auto run = [&](const Candidate& wanted, const Loss& loss) {
         const Rank rank{std::min({wanted.rank, train.users(), train.dimension()})};
@@ -138,13 +152,13 @@ class Guard {
       };
       const RewardModel<Scalar> one = run(bradley_terry, common_loss_), model = run(candidate, loss_);
       for (Fold<Store>& half : make_folds(fresh, 2, seed_)) {
-        Half out{held,
-                 model,
-                 Scored(std::move(half.train), model.basis, executor_),
-                 Scored(first_shots(half.held_out, options_.most_judged), model.basis, executor_),
-                 {},
-                 {}};
-        const Scored base(out.judged.comparisons, one.basis, executor_);
+        Scored pool(std::move(half.train), model.basis, executor_);
+        Scored judged(first_shots(half.held_out, options_.most_judged), model.basis, executor_);
+        const Scored base(judged.comparisons, one.basis, executor_);
+        Half out{held, model, std::move(pool), std::move(judged), model.prior.covariance, {}, {}, {}};
+        out.mean_pool = out.pool.Z.transpose() * population_weights(model);
+        out.common_pool = Scored(out.pool.comparisons, one.basis, executor_).Z.row(0).transpose();
+        out.common_judged = base.Z.row(0).transpose();
         const Vector<double> p = Vector<double>::Ones(1);
         const Matrix<double> C = Matrix<double>::Zero(1, 1);
         out.base_loss = no_scores(fresh.users());
@@ -157,15 +171,64 @@ class Guard {
     return !halves_.empty();
   }
 
+  /// From here on Bradley-Terry's reward is the population's.
+  void share_population() { shared_ = true; }
+  [[nodiscard]] bool shared() const noexcept { return shared_; }
+
+  /// Whether users of whom nothing is known are surely judged better by the mean reward of the joint fit.
+  [[nodiscard]] bool knows_better() {
+    std::vector<double> unused;
+    const std::vector<GuardPoint> unknown = points(1, {0}, unused);
+    return !unknown.empty() && unknown.front().accuracy.lower > 0;
+  }
+
   /// Gains over Bradley-Terry with the prior covariance times a factor. @param loss_by_user  written:
   /// held-out loss of each user, averaged over the numbers of shots above 0
-  [[nodiscard]] std::vector<GuardPoint> points(double factor, std::vector<double>& loss_by_user) const {
+  [[nodiscard]] std::vector<GuardPoint> points(double factor, std::vector<double>& loss_by_user) {
+    return points(factor, options_.shots, loss_by_user);
+  }
+
+ private:
+  using Scored = ScoredPartition<Scalar, Store>;
+
+  struct Half {
+    std::vector<Index> user;  ///< places in the whole
+    RewardModel<Scalar> model;
+    Scored pool, judged;
+    Matrix<Scalar> covariance;                      ///< of the prior as fitted
+    Vector<Scalar> mean_pool;                       ///< n margins by the mean reward
+    Vector<Scalar> common_pool, common_judged;      ///< n margins by Bradley-Terry
+    std::vector<double> base_loss{}, base_right{};  ///< Bradley-Terry's, by user
+
+    void set_prior(double factor, bool shared) {
+      model.prior.covariance = covariance * static_cast<Scalar>(factor);
+      if (!shared) return;
+      const auto c = static_cast<Scalar>(population_scale(mean_pool, common_pool, factor));
+      model.prior.mean.tail(model.prior.mean.size() - 1).setZero();
+      pool.Z.row(0) = c * common_pool.transpose();
+      judged.Z.row(0) = c * common_judged.transpose();
+    }
+  };
+
+  static std::size_t at(Index i) noexcept { return static_cast<std::size_t>(i); }
+  [[nodiscard]] static std::vector<double> no_scores(Index users) {
+    return std::vector<double>(at(users), std::numeric_limits<double>::quiet_NaN());
+  }
+  /// What takes part in fits.
+  [[nodiscard]] static Comparisons<Store> of_some_weight(const Comparisons<Store>& all) {
+    if (all.weight.empty()) return all;
+    return all.filtered([&](Index p) { return all.weight[at(p)] > 0; }, true);
+  }
+
+  [[nodiscard]] std::vector<GuardPoint> points(double factor, const std::vector<Index>& numbers_of_shots,
+                                               std::vector<double>& loss_by_user) {
+    for (Half& half : halves_) half.set_prior(factor, shared_);
     const auto users = at(comparisons_.users());
     std::vector<double> sum(users, 0), count(users, 0);
     std::vector<GuardPoint> out;
-    for (const Index shots : options_.shots) {
+    for (const Index shots : numbers_of_shots) {
       std::vector<double> loss(users, 0), loss_gain(users, 0), right_gain(users, 0), judged(users, 0);
-      for (const Half& half : halves_) add_half(half, shots, factor, loss, loss_gain, right_gain, judged);
+      for (const Half& half : halves_) add_half(half, shots, loss, loss_gain, right_gain, judged);
       Index known = 0;
       for (std::size_t i = 0; i < users; ++i) {
         known += judged[i] > 0 ? 1 : 0;
@@ -185,21 +248,6 @@ class Guard {
     loss_by_user.assign(users, 0);
     for (std::size_t i = 0; i < users; ++i) loss_by_user[i] = sum[i] / count[i];
     return out;
-  }
-
- private:
-  using Scored = ScoredPartition<Scalar, Store>;
-
-  struct Half {
-    std::vector<Index> user;  ///< places in the whole
-    RewardModel<Scalar> model;
-    Scored pool, judged;
-    std::vector<double> base_loss, base_right;  ///< Bradley-Terry's, by user
-  };
-
-  static std::size_t at(Index i) noexcept { return static_cast<std::size_t>(i); }
-  [[nodiscard]] static std::vector<double> no_scores(Index users) {
-    return std::vector<double>(at(users), std::numeric_limits<double>::quiet_NaN());
   }
 
   template <class Map>
@@ -230,15 +278,13 @@ class Guard {
     return figure.exists() ? std::move(figure.accuracy.by_user) : no_scores(judged.comparisons.users());
   }
 
-  void add_half(const Half& half, Index shots, double factor, std::vector<double>& loss,
-                std::vector<double>& loss_gain, std::vector<double>& right_gain,
-                std::vector<double>& judged) const {
+  void add_half(const Half& half, Index shots, std::vector<double>& loss, std::vector<double>& loss_gain,
+                std::vector<double>& right_gain, std::vector<double>& judged) const {
     const auto& pool = half.pool.comparisons;
     std::vector<Index> place(at(static_cast<Index>(pool.features->size())), 0), units;
     for (Index p = 0; p < pool.size(); ++p) place[at(pool.column[at(p)])] = p;
     const Scored given(first_shots(pool, shots, options_.shot_unit), half.pool, place);
-    RewardModel<Scalar> model = half.model;
-    model.prior.covariance *= static_cast<Scalar>(factor);
+    const RewardModel<Scalar>& model = half.model;
     const auto fits = fit_users(model, given.Z, given.comparisons, executor_, loss_);
     std::vector<double> own_loss = no_scores(pool.users());
     executor_.for_each(pool.users(), [&](Index i) {
@@ -263,38 +309,23 @@ class Guard {
     }
   }
 
-  const Comparisons<Store>& comparisons_;
+  Comparisons<Store> comparisons_;
   Loss loss_, common_loss_;
   AnyExecutor executor_;
   JointOptions joint_;
   GuardOptions options_;
   std::uint64_t seed_;
   std::vector<Half> halves_;
+  Index skipped_ = 0;
+  bool shared_ = false;
 };
 
-}  // namespace detail
-
-/// Holds out folds of seen users, fits the basis to the others, treats the held-out users as new, and says
-/// per number of shots what they gain over Bradley-Terry that was fitted to the same others. Nothing that is
-/// judged, its group, or without groups its items, is among the shots. The covariance of new users' prior is
-/// multiplied by the factor that judges best, if that is better by more than one standard error of the paired
-/// difference by user and by more than `least_improvement`; where new users are then still surely worse off
-/// than under Bradley-Terry after some shots, by the largest smaller factor, if any, at which they are not.
-/// Surely: by a confidence interval.
-/// @param loss  of the candidate   @param common_loss  of Bradley-Terry: the same but for what was estimated
-/// @param stop  bool(), called before each fold; true gives an empty report
-/// @throws as `JointFit`, std::domain_error on options out of range
-/// @cost   folds cold fits of each candidate, then a few new users' fits a user, number of shots and factor
-template <class Store, class Loss, Real Scalar = float>
-[[nodiscard]] GuardReport guard_new_users(const Comparisons<Store>& comparisons, const Candidate& candidate,
-                                          const Candidate& bradley_terry, const Loss& loss,
-                                          const Loss& common_loss, const AnyExecutor& executor,
-                                          const JointOptions& joint, const GuardOptions& options,
-                                          std::uint64_t seed, const std::function<bool()>& stop) {
-  detail::Guard<Store, Loss, Scalar> guard(comparisons, loss, common_loss, executor, joint, options, seed);
-  GuardReport report;
-  if (!guard.prepare(candidate, bradley_terry, stop)) return report;
-  std::vector<double> best, plain;
+/// The factor of the prior covariance that judges best, if that is surely enough better than 1; where new
+/// users are still surely worse off at some number of shots, the largest smaller one at which they are not.
+template <class Guard>
+void choose_prior(Guard& guard, const GuardOptions& options, GuardReport& report) {
+  std::vector<double> plain, best;
+  report.factor = 1;
   report.points = guard.points(1, plain);
   best = plain;
   const auto mean = [](const std::vector<double>& by_user) { return summarize_users(by_user).mean; };
@@ -312,16 +343,51 @@ template <class Store, class Loss, Real Scalar = float>
   }
   const UserScores better = paired_difference(plain, best);
   if (better.mean > std::max(better.standard_error, options.least_improvement)) report = std::move(moved);
-  GuardReport narrower = report;
-  while (detail::loses_by_shots(narrower.points) && narrower.factor * 0.5 >= options.smallest_factor) {
-    narrower.factor *= 0.5;
-    narrower.points = guard.points(narrower.factor, best);
+  while (surely_loses(report.points) && report.factor * 0.5 >= options.smallest_factor) {
+    report.factor *= 0.5;
+    report.points = guard.points(report.factor, best);
   }
-  if (!detail::loses_by_shots(narrower.points)) report = std::move(narrower);
-  for (const GuardPoint& point : report.points)
-    if (point.shots == 0 && !(point.accuracy.lower > 0)) report.population = bradley_terry;
-  report.loses = std::any_of(report.points.begin(), report.points.end(), detail::surely_loses) &&
-                 std::none_of(report.points.begin(), report.points.end(), detail::surely_gains);
+}
+
+}  // namespace detail
+
+/// Holds out folds of seen users, fits the basis to the others, treats the held-out users as new, and says
+/// per number of shots what they gain over Bradley-Terry that was fitted to the same others. Nothing that is
+/// judged, its group, or without groups its items, is among the shots. Comparisons of weight 0 are nothing.
+/// - The population's reward is Bradley-Terry's (`Signed` weights), unless users without any shots are surely
+///   judged better by the mean reward of the joint fit.
+/// - The covariance of new users' prior is multiplied by the factor that judges best, if that is better by
+///   more than one standard error of the paired difference by user and by more than `least_improvement`.
+/// - Where new users are then surely worse off than under Bradley-Terry at some number of shots, by the
+/// largest
+///   smaller factor at which they are not: with Bradley-Terry's population narrower priors end in
+///   Bradley-Terry.
+/// - Where there is none, the same with Bradley-Terry's population, and at last `loses` says so.
+/// Surely: by a confidence interval. The points are those of the model with all that.
+/// @param loss  of the candidate   @param common_loss  of Bradley-Terry: the same but for what was estimated
+/// @param stop  bool(), called before each fold; true gives an empty report
+/// @throws as `JointFit`, std::domain_error on options out of range
+/// @cost   folds cold fits of each candidate, then a few new users' fits a user, number of shots and factor
+template <class Store, class Loss, Real Scalar = float>
+[[nodiscard]] GuardReport guard_new_users(const Comparisons<Store>& comparisons, const Candidate& candidate,
+                                          const Candidate& bradley_terry, const Loss& loss,
+                                          const Loss& common_loss, const AnyExecutor& executor,
+                                          const JointOptions& joint, const GuardOptions& options,
+                                          std::uint64_t seed, const std::function<bool()>& stop) {
+  detail::Guard<Store, Loss, Scalar> guard(comparisons, loss, common_loss, executor, joint, options, seed);
+  GuardReport report;
+  const bool anybody = guard.prepare(candidate, bradley_terry, stop);
+  report.skipped = guard.skipped();
+  if (!anybody) return report;
+  const bool may_share = candidate.weight_map == WeightMapKind::signed_deviations;
+  if (may_share && !guard.knows_better()) guard.share_population();
+  detail::choose_prior(guard, options, report);
+  if (detail::surely_loses(report.points) && may_share && !guard.shared()) {
+    guard.share_population();
+    detail::choose_prior(guard, options, report);
+  }
+  if (guard.shared()) report.population = bradley_terry;
+  report.loses = detail::surely_loses(report.points);
   return report;
 }
 
