@@ -7,7 +7,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
-#include <utility>
 
 #include "lore/io/preference_file.hpp"
 #include "lore/lore.hpp"
@@ -36,19 +35,18 @@ double needed(const Vector& mean, double accuracy) {  // answers, interpolated, 
   return n == 0 ? 0 : double(n) - (mean(n) - accuracy) / (mean(n) - mean(n - 1));
 }
 
-// A statistic of the shares that users have in the mean, and its standard error: a bootstrap over users.
-template <class Statistic>
-std::pair<double, double> over_users(Index users, const Statistic& statistic) {
-  const double value = statistic(Vector::Constant(users, 1.0 / double(users)));
+// Columns of users' shares in a mean: equal ones, then those of 200 bootstrap samples.
+Matrix shares(Index users) {
+  Matrix out = Matrix::Zero(users, 201);
+  out.col(0).setConstant(1.0 / double(users));
   lore::Rng rng = lore::make_rng(2);
-  double squares = 0;
-  for (int sample = 0; sample < 200; ++sample) {
-    Vector share = Vector::Zero(users);
-    for (Index u = 0; u < users; ++u) share(lore::uniform_index(rng, users)) += 1.0 / double(users);
-    squares += std::pow(statistic(share) - value, 2) / 200;
-  }
-  return {value, std::sqrt(squares)};
+  for (Index sample = 1; sample < out.cols(); ++sample)
+    for (Index u = 0; u < users; ++u) out(lore::uniform_index(rng, users), sample) += 1.0 / double(users);
+  return out;
 }
+
+// Deviation of the samples from the first.
+double error(const Vector& v) { return (v.array() - v(0)).matrix().norm() / std::sqrt(double(v.size() - 1)); }
 
 int main(int argc, char** argv) try {
   const lore::PlantedOptions planted{
@@ -57,30 +55,24 @@ int main(int argc, char** argv) try {
   const auto fit = lore::JointFit<>{}(data.seen_train(), lore::Rank{argc > 2 ? std::atoi(argv[2]) : 5});
   const lore::ScoredPartition<float> pool(data.few_shot(), fit.model.basis, lore::Serial{});  // Z = V'x
   const lore::ScoredPartition<float> test(data.unseen_test(), fit.model.basis, lore::Serial{});
-  const auto scores_of = [](const auto& part, Index i) -> Matrix {
-    return part.Z.middleCols(part.comparisons.begin(i), part.comparisons.count(i)).template cast<double>();
-  };
   Matrix R = Matrix::Zero(answers + 1, pool.comparisons.users()), S = R;  // curves, random and suggested
   Index users = 0;
   for (Index i = 0; i < pool.comparisons.users(); ++i) {
     if (pool.comparisons.count(i) < 2 * answers) continue;  // nothing to choose from
-    const Matrix Z = scores_of(pool, i), T = scores_of(test, i);
+    const Matrix Z = pool.of_user(i).cast<double>(), T = test.of_user(i).cast<double>();
     lore::Rng rng = lore::make_rng(1, i);
     S.col(users) = curve(lore::OnlineUser<>(fit.model), Z, T, true, rng);
     for (int k = 0; k < 10; ++k) R.col(users) += curve(lore::OnlineUser<>(fit.model), Z, T, false, rng) / 10;
     ++users;
   }
-  R.conservativeResize(Eigen::NoChange, users);
-  S.conservativeResize(Eigen::NoChange, users);
+  const Matrix share = shares(users), r = R.leftCols(users) * share, s = S.leftCols(users) * share;
   std::printf("%d users\nanswers  random  suggested  difference         as good suggested\n", int(users));
   for (const Index n : {0, 1, 2, 3, 5, 8, 12, 16, 20}) {
-    const auto at = [&](const Matrix& M) {
-      return [&M, n](const Vector& share) { return M.row(n).dot(share); };
-    };
-    const auto gain = over_users(users, [&](const Vector& u) { return at(S)(u) - at(R)(u); });
-    const auto equal = over_users(users, [&](const Vector& u) { return needed(S * u, at(R)(u)); });
-    std::printf("%7d  %.4f     %.4f  %+.4f +- %.4f   %.2f +- %.2f\n", int(n), over_users(users, at(R)).first,
-                over_users(users, at(S)).first, gain.first, gain.second, equal.first, equal.second);
+    const Vector gain = s.row(n) - r.row(n);
+    Vector equal(share.cols());
+    for (Index b = 0; b < equal.size(); ++b) equal(b) = needed(s.col(b), r(n, b));
+    std::printf("%7d  %.4f     %.4f  %+.4f +- %.4f   %.2f +- %.2f\n", int(n), r(n, 0), s(n, 0), gain(0),
+                error(gain), equal(0), error(equal));
   }
 } catch (const std::exception& error) {
   std::fprintf(stderr, "error: %s\n", error.what());

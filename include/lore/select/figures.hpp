@@ -54,6 +54,11 @@ struct ScoredPartition {
           whole.Z.col(place[static_cast<std::size_t>(comparisons.column[static_cast<std::size_t>(p)])]);
   }
 
+  /// Scores of user i of the comparisons, K x count(i).
+  [[nodiscard]] auto of_user(Index i) const {
+    return Z.middleCols(comparisons.begin(i), comparisons.count(i));
+  }
+
   /// Accuracy with weights_of(id) (K) for each user id; ties are left out, a choice counts once.
   template <class WeightsOf>
   [[nodiscard]] Figure accuracy_with(const WeightsOf& weights_of, const std::string& if_empty) const {
@@ -62,7 +67,7 @@ struct ScoredPartition {
     for (Index i = 0; i < comparisons.users(); ++i) {
       const Vector<Scalar> w = weights_of(comparisons.user[static_cast<std::size_t>(i)]);
       const Index begin = comparisons.begin(i), count = comparisons.count(i);
-      margins.segment(begin, count).noalias() = Z.middleCols(begin, count).transpose() * w;
+      margins.segment(begin, count).noalias() = of_user(i).transpose() * w;
     }
     const JudgedMargins<Scalar> judged = judged_margins(comparisons, margins);
     if (judged.margins.size() == 0) return {{}, if_empty};
