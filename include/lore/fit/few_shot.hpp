@@ -113,13 +113,7 @@ class FewShotFit {
 
   /// @throws std::invalid_argument when the prior has not K entries; std::domain_error unless tau > 0
   FewShotFit(Basis<Scalar, D, K> basis, const GaussianPrior<Scalar, K>& prior, double temperature = 1,
-             Loss loss = {}, Map map = {})
-      : basis_(std::move(basis)), temperature_(temperature), loss_(std::move(loss)), map_(std::move(map)) {
-    detail::check_size("FewShotFit", "prior", prior.size(), basis_.columns());
-    detail::check_positive("FewShotFit", "temperature", temperature);
-    prior.validate();
-    prior_ = detail::CoordinatePrior::from(map_, prior);
-  }
+             Loss loss = {}, Map map = {});
 
   /// @throws std::invalid_argument when the model was fitted with another weight map
   explicit FewShotFit(const RewardModel<Scalar, D, K>& model, Loss loss = {}, Map map = {})
@@ -189,59 +183,13 @@ class FewShotFit {
   /// The same from the scores of all positions (K x n).
   template <class Store>
   [[nodiscard]] Fits all_from_scores(const Matrix<Scalar>& Z, const Comparisons<Store>& comparisons,
-                                     const AnyExecutor& executor) const {
-    detail::check_size("FewShotFit", "rows of Z", Z.rows(), basis_.columns());
-    detail::check_size("FewShotFit", "columns of Z", Z.cols(), comparisons.size());
-    detail::check_finite("FewShotFit", "scores", Z);
-    detail::check_readable("FewShotFit", loss_, comparisons.answer);
-    const Index users = comparisons.users(), block = 256;
-    Fits fits(basis_.columns(), users);
-    const auto fit_block = [&](User& user, Index b) {
-      for (Index i = b * block; i < std::min(users, (b + 1) * block); ++i) {
-        const auto at = static_cast<std::size_t>(i);
-        const Summary summary =
-            solve(user, Z.middleCols(comparisons.begin(i), comparisons.count(i)),
-                  comparisons.weight.empty() ? nullptr : comparisons.weight.data() + comparisons.begin(i),
-                  comparisons.answers(i), fits.weights.col(i), fits.parameters.col(i), fits.covariance_of(i));
-        fits.objective(i) = summary.objective;
-        fits.indefinite[at] = summary.indefinite ? 1 : 0;
-        fits.status[at] = summary.status;
-      }
-      return b;
-    };
-    detail::Pool<User> pool;
-    executor.for_each((users + block - 1) / block, [&](Index b) {
-      (void)pool.with([this] { return User(loss_, map_, temperature_); },
-                      [&](User& user) { return fit_block(user, b); });
-    });
-    return fits;
-  }
+                                     const AnyExecutor& executor) const;
 
  private:
   using User = detail::UserPosterior<Loss, Map>;
 
   [[nodiscard]] Fit fit_scores(User& user, const Eigen::Ref<const Matrix<Scalar, K, Dynamic>>& Z,
-                               const std::vector<float>& omega, const std::vector<Answer>& answers) const {
-    detail::check_finite("FewShotFit", "scores", Z);
-    if (!omega.empty()) {
-      detail::check_size("FewShotFit", "omega", static_cast<Index>(omega.size()), Z.cols());
-      for (const float value : omega) detail::check_non_negative("FewShotFit", "omega", value);
-    }
-    if (!answers.empty()) {
-      detail::check_size("FewShotFit", "answers", static_cast<Index>(answers.size()), Z.cols());
-      detail::check_user_answers("FewShotFit", answers, omega);
-      detail::check_readable("FewShotFit", loss_, answers);
-    }
-    const Index rank = basis_.columns();
-    Fit fit{Vector<Scalar, K>(rank), Vector<Scalar, K>(rank), Matrix<Scalar, K, K>(rank, rank)};
-    const Summary summary =
-        solve(user, Z, omega.empty() ? nullptr : omega.data(), answers.empty() ? nullptr : answers.data(),
-              fit.weights, fit.parameters, fit.covariance);
-    fit.objective = summary.objective;
-    fit.indefinite = summary.indefinite;
-    fit.status = summary.status;
-    return fit;
-  }
+                               const std::vector<float>& omega, const std::vector<Answer>& answers) const;
 
   /// Z = V'X, reading columns that lie in memory once.
   template <class Derived>
@@ -301,6 +249,75 @@ class FewShotFit {
   detail::CoordinatePrior prior_;
 };
 
+template <class Loss, WeightMap Map, Real Scalar, int D, int K>
+FewShotFit<Loss, Map, Scalar, D, K>::FewShotFit(Basis<Scalar, D, K> basis,
+                                                const GaussianPrior<Scalar, K>& prior, double temperature,
+                                                Loss loss, Map map)
+    : basis_(std::move(basis)), temperature_(temperature), loss_(std::move(loss)), map_(std::move(map)) {
+  detail::check_size("FewShotFit", "prior", prior.size(), basis_.columns());
+  detail::check_positive("FewShotFit", "temperature", temperature);
+  prior.validate();
+  prior_ = detail::CoordinatePrior::from(map_, prior);
+}
+
+template <class Loss, WeightMap Map, Real Scalar, int D, int K>
+template <class Store>
+auto FewShotFit<Loss, Map, Scalar, D, K>::all_from_scores(const Matrix<Scalar>& Z,
+                                                          const Comparisons<Store>& comparisons,
+                                                          const AnyExecutor& executor) const -> Fits {
+  detail::check_size("FewShotFit", "rows of Z", Z.rows(), basis_.columns());
+  detail::check_size("FewShotFit", "columns of Z", Z.cols(), comparisons.size());
+  detail::check_finite("FewShotFit", "scores", Z);
+  detail::check_readable("FewShotFit", loss_, comparisons.answer);
+  const Index users = comparisons.users(), block = 256;
+  Fits fits(basis_.columns(), users);
+  const auto fit_block = [&](User& user, Index b) {
+    for (Index i = b * block; i < std::min(users, (b + 1) * block); ++i) {
+      const auto at = static_cast<std::size_t>(i);
+      const Summary summary =
+          solve(user, Z.middleCols(comparisons.begin(i), comparisons.count(i)),
+                comparisons.weight.empty() ? nullptr : comparisons.weight.data() + comparisons.begin(i),
+                comparisons.answers(i), fits.weights.col(i), fits.parameters.col(i), fits.covariance_of(i));
+      fits.objective(i) = summary.objective;
+      fits.indefinite[at] = summary.indefinite ? 1 : 0;
+      fits.status[at] = summary.status;
+    }
+    return b;
+  };
+  detail::Pool<User> pool;
+  executor.for_each((users + block - 1) / block, [&](Index b) {
+    (void)pool.with([this] { return User(loss_, map_, temperature_); },
+                    [&](User& user) { return fit_block(user, b); });
+  });
+  return fits;
+}
+
+template <class Loss, WeightMap Map, Real Scalar, int D, int K>
+auto FewShotFit<Loss, Map, Scalar, D, K>::fit_scores(User& user,
+                                                     const Eigen::Ref<const Matrix<Scalar, K, Dynamic>>& Z,
+                                                     const std::vector<float>& omega,
+                                                     const std::vector<Answer>& answers) const -> Fit {
+  detail::check_finite("FewShotFit", "scores", Z);
+  if (!omega.empty()) {
+    detail::check_size("FewShotFit", "omega", static_cast<Index>(omega.size()), Z.cols());
+    for (const float value : omega) detail::check_non_negative("FewShotFit", "omega", value);
+  }
+  if (!answers.empty()) {
+    detail::check_size("FewShotFit", "answers", static_cast<Index>(answers.size()), Z.cols());
+    detail::check_user_answers("FewShotFit", answers, omega);
+    detail::check_readable("FewShotFit", loss_, answers);
+  }
+  const Index rank = basis_.columns();
+  Fit fit{Vector<Scalar, K>(rank), Vector<Scalar, K>(rank), Matrix<Scalar, K, K>(rank, rank)};
+  const Summary summary =
+      solve(user, Z, omega.empty() ? nullptr : omega.data(), answers.empty() ? nullptr : answers.data(),
+            fit.weights, fit.parameters, fit.covariance);
+  fit.objective = summary.objective;
+  fit.indefinite = summary.indefinite;
+  fit.status = summary.status;
+  return fit;
+}
+
 /// Every user of `comparisons` under a model's prior, whichever weight map it has, from the scores of all
 /// positions.
 /// @param Z  K x n, V'X   @throws as `FewShotFit`   @cost see `FewShotFit`
@@ -314,6 +331,25 @@ template <Real Scalar, class Store, class Loss = BradleyTerry>
 }
 
 #ifdef LORE_COMPILED_TEMPLATE
+LORE_COMPILED_TEMPLATE FewShotFit<BradleyTerry, Signed>::FewShotFit(Basis<float>, const GaussianPrior<float>&,
+                                                                    double, BradleyTerry, Signed);
+LORE_COMPILED_TEMPLATE auto FewShotFit<BradleyTerry, Signed>::all_from_scores(const Matrix<float>&,
+                                                                              const Comparisons<Features>&,
+                                                                              const AnyExecutor&) const
+    -> UserFits<float>;
+LORE_COMPILED_TEMPLATE auto FewShotFit<BradleyTerry, Signed>::fit_scores(
+    detail::UserPosterior<BradleyTerry, Signed>&, const Eigen::Ref<const Matrix<float>>&,
+    const std::vector<float>&, const std::vector<Answer>&) const -> UserFit<float>;
+LORE_COMPILED_TEMPLATE FewShotFit<BradleyTerry, Simplex>::FewShotFit(Basis<float>,
+                                                                     const GaussianPrior<float>&, double,
+                                                                     BradleyTerry, Simplex);
+LORE_COMPILED_TEMPLATE auto FewShotFit<BradleyTerry, Simplex>::all_from_scores(const Matrix<float>&,
+                                                                               const Comparisons<Features>&,
+                                                                               const AnyExecutor&) const
+    -> UserFits<float>;
+LORE_COMPILED_TEMPLATE auto FewShotFit<BradleyTerry, Simplex>::fit_scores(
+    detail::UserPosterior<BradleyTerry, Simplex>&, const Eigen::Ref<const Matrix<float>>&,
+    const std::vector<float>&, const std::vector<Answer>&) const -> UserFit<float>;
 LORE_COMPILED_TEMPLATE UserFits<float> fit_users(const RewardModel<float>&, const Matrix<float>&,
                                                  const Comparisons<Features>&, const AnyExecutor&,
                                                  const BradleyTerry&);

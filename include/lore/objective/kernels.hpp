@@ -8,6 +8,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "lore/core/compiled.hpp"
 #include "lore/core/types.hpp"
 
 /// The inner loops of a pass, over columns given by address so that neither order nor storage needs a copy.
@@ -323,5 +324,10 @@ template <Real Scalar, class T>
   for (Index r = rest; r < d; ++r)
     for (int j = 0; j < J; ++j) h[r] += g[j] * static_cast<Scalar>(x[j][r]);
 }
+
+#ifdef LORE_COMPILED_TEMPLATE
+LORE_COMPILED_TEMPLATE void scores_of_columns(const float* const*, Index, Index, const float*, Index, float*,
+                                              Index);
+#endif
 
 }  // namespace lore::detail
