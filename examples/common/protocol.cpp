@@ -122,8 +122,10 @@ Model Protocol::fit(Index rank, FitRecord& record, Index& columns_kept, Progress
 
 Model Protocol::refit(const Comparisons& comparisons, Index rank, std::uint64_t seed,
                       Progress& progress) const {
-  return settings_.name == "default" ? fit_default(comparisons, rank, seed, progress).model
-                                     : fit_published(comparisons, rank, seed, progress).model;
+  if (settings_.name != "default") return fit_published(comparisons, rank, seed, progress).model;
+  auto result = fit_default(comparisons, rank, seed, progress);
+  if (guard_ && rank == guarded_) default_->heed(*guard_, comparisons, result);
+  return std::move(result.model);
 }
 
 Fits Protocol::adapt(const Model& model, const lore::Matrix<float>& Z, const Comparisons& comparisons,

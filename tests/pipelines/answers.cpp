@@ -21,6 +21,8 @@
 
 #include "default_protocol.hpp"
 #include "lore_catch.hpp"
+#include "progress.hpp"
+#include "protocol.hpp"
 #include "support.hpp"
 #include "training.hpp"
 
@@ -223,4 +225,24 @@ TEST_CASE(
   CHECK(lore_examples::says_more(preferences));
   preferences.answer.clear();
   CHECK_FALSE(lore_examples::says_more(preferences));
+}
+
+TEST_CASE("A refit heeds the guard as the fit did") {
+  const lore::Preferences<> preferences = people({});
+  lore_examples::Protocol::Settings settings;
+  settings.name = "default";
+  settings.threads = 2;
+  lore_examples::Protocol protocol(preferences, settings);
+  lore_examples::Progress progress(false);
+  (void)protocol.choose({1, 3}, false, progress);
+  REQUIRE(protocol.selected() == 3);
+  REQUIRE(protocol.guard());
+  lore_examples::FitRecord record;
+  Index columns = 0;
+  const lore_examples::Model model = protocol.fit(3, record, columns, progress),
+                             again = protocol.refit(protocol.train(), 3, 0, progress);
+  CHECK(again.training.at("prior_covariance_factor") == model.training.at("prior_covariance_factor"));
+  CHECK(again.prior.covariance == model.prior.covariance);
+  CHECK(again.basis.matrix() == model.basis.matrix());
+  CHECK(again.weights == model.weights);
 }
