@@ -69,6 +69,7 @@ Json json_of(const std::optional<lore::GuardReport>& guard) {
                       {"accuracy", json_of(point.accuracy)}});
   return {{"prior_covariance_factor", number(guard->factor)},
           {"loses", guard->loses},
+          {"skipped_folds", guard->skipped},
           {"points", std::move(points)}};
 }
 
@@ -365,6 +366,8 @@ void print_guard(std::ostream& out, const lore::GuardReport& guard) {
   out << "\nSeen users held out and treated as new: gains over Bradley-Terry\n";
   print_columns(out, rows);
   out << "Points of accuracy and nats a comparison, above 0 is better, with 95 % intervals over users.\n";
+  if (guard.skipped > 0)
+    out << guard.skipped << " folds of users left out: nobody else to fit to, or nothing to judge\n";
   if (guard.loses) out << "warning: new users are worse off than under Bradley-Terry after some shots\n";
 }
 

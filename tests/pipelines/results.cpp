@@ -264,6 +264,12 @@ TEST_CASE("Controls, what a rank rests on and formatting are shown beside the ac
   CHECK(contains(guard.str(), "+2.0 (+0.0 to +4.0)"));
   CHECK(contains(guard.str(), "+0.010 (+0.002 to +0.018)"));
   CHECK(Json::parse(json_text(results))["guard"]["points"][0]["accuracy"]["mean"] == 0.02);
+  CHECK(Json::parse(json_text(results))["guard"]["skipped_folds"] == 0);
+  CHECK_FALSE(contains(guard.str(), "left out"));
+  lore::GuardReport skipping = *results.guard;
+  skipping.skipped = 2;
+  print_guard(guard, skipping);
+  CHECK(contains(guard.str(), "2 folds of users left out"));
   CHECK_FALSE(contains(out.str(), "warning"));
   FormattingProbe leak = *results.formatting;
   leak.suspicious = true;
