@@ -7,8 +7,6 @@
 
 #include <cmath>
 #include <cstdio>
-#include <iostream>
-#include <memory>
 #include <utility>
 
 #include <CLI/CLI.hpp>

@@ -5,7 +5,6 @@
 // (published_baseline.py), on the same file, in one run; with --protocol regularised that published procedure
 // here and there.
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <iostream>

@@ -10,8 +10,6 @@
 #include <cstdio>
 #include <filesystem>
 #include <iostream>
-#include <limits>
-#include <optional>
 #include <string>
 #include <unistd.h>
 #include <utility>

@@ -4,7 +4,6 @@
 
 #include <array>
 #include <stdexcept>
-#include <utility>
 
 namespace lore_examples {
 namespace {

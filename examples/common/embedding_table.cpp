@@ -8,7 +8,6 @@
 #include <cstddef>
 #include <exception>
 #include <mutex>
-#include <string>
 #include <thread>
 #include <utility>
 

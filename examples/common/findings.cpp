@@ -2,7 +2,6 @@
 // Copyright (c) 2026 The lore authors
 #include "findings.hpp"
 
-#include <algorithm>
 #include <utility>
 
 #include <nlohmann/json.hpp>

@@ -5,8 +5,6 @@
 #include <filesystem>
 #include <iosfwd>
 #include <optional>
-#include <string>
-#include <vector>
 
 #include <nlohmann/json_fwd.hpp>
 

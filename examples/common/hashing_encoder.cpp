@@ -8,7 +8,6 @@
 #include <cmath>
 #include <cstdio>
 #include <limits>
-#include <span>
 #include <string_view>
 
 #include "lore/core/error.hpp"

@@ -2,7 +2,6 @@
 // Copyright (c) 2026 The lore authors
 #include "protocol.hpp"
 
-#include <algorithm>
 #include <cmath>
 #include <stdexcept>
 #include <utility>

@@ -3,7 +3,6 @@
 #include "server_encoder.hpp"
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <cmath>
 #include <condition_variable>

@@ -5,8 +5,6 @@
 #include <chrono>
 #include <filesystem>
 #include <iostream>
-#include <limits>
-#include <memory>
 #include <stdexcept>
 #include <string>
 #include <utility>

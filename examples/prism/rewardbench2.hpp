@@ -2,7 +2,6 @@
 // Copyright (c) 2026 The lore authors
 #pragma once
 
-#include <filesystem>
 #include <span>
 #include <string>
 #include <utility>

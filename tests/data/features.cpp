@@ -3,7 +3,6 @@
 #include "lore/data/features.hpp"
 
 #include <cmath>
-#include <cstdint>
 #include <memory>
 #include <stdexcept>
 #include <vector>

@@ -2,7 +2,6 @@
 // Copyright (c) 2026 The lore authors
 #include "lore/data/simulate.hpp"
 
-#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <set>

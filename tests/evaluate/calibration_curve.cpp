@@ -7,7 +7,6 @@
 #include <memory>
 #include <stdexcept>
 #include <utility>
-#include <vector>
 
 #include "lore/core/numerics.hpp"
 #include "lore/core/random.hpp"

@@ -3,8 +3,6 @@
 #include "lore/evaluate/diagnosis.hpp"
 
 #include <cmath>
-#include <numeric>
-#include <vector>
 
 #include "lore/data/simulate.hpp"
 #include "lore/fit/joint.hpp"

@@ -2,7 +2,6 @@
 // Copyright (c) 2026 The lore authors
 #include "lore/evaluate/directions.hpp"
 
-#include <cmath>
 #include <stdexcept>
 
 #include "lore/core/random.hpp"

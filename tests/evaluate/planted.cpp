@@ -2,8 +2,6 @@
 // Copyright (c) 2026 The lore authors
 //
 // The planted population at full size: d = 1024, five reward directions, 300 seen and 200 new users.
-#include <cstddef>
-#include <vector>
 
 #include "lore/data/simulate.hpp"
 #include "lore/evaluate/calibration_curve.hpp"

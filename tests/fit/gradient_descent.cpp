@@ -4,7 +4,6 @@
 
 #include <limits>
 #include <stdexcept>
-#include <string>
 
 #include "lore/objective/label_noise.hpp"
 #include "lore/parallel/threads.hpp"

@@ -3,7 +3,6 @@
 //
 // Valid files, damaged at random with a fixed seed: each opens and is valid, or is an io_error. Nothing else
 // may be thrown and, under the sanitizers, no byte beyond the file may be read.
-#include <cstdint>
 #include <functional>
 #include <memory>
 #include <random>

@@ -3,7 +3,6 @@
 #include "lore/io/model_file.hpp"
 
 #include <cstdint>
-#include <functional>
 #include <limits>
 #include <map>
 #include <memory>

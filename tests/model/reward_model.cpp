@@ -2,7 +2,6 @@
 // Copyright (c) 2026 The lore authors
 #include "lore/model/reward_model.hpp"
 
-#include <cmath>
 #include <limits>
 #include <stdexcept>
 

@@ -3,7 +3,6 @@
 #include "lore/model/weight_map.hpp"
 
 #include <cmath>
-#include <string>
 
 #include "lore/core/random.hpp"
 

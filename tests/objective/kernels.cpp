@@ -4,8 +4,6 @@
 
 #include <cstdint>
 #include <cstring>
-#include <limits>
-#include <type_traits>
 #include <vector>
 
 #include "lore/core/random.hpp"

@@ -3,7 +3,6 @@
 #include "file_encoder.hpp"
 
 #include <limits>
-#include <span>
 #include <vector>
 
 #include <nlohmann/json.hpp>

@@ -2,7 +2,6 @@
 // Copyright (c) 2026 The lore authors
 //
 // The program reddit_tldr/prepare as a user runs it.
-#include <algorithm>
 #include <string>
 
 #include <nlohmann/json.hpp>

@@ -4,7 +4,6 @@
 // The programs train_basis and vary_fewshot as a user runs them, and on real preferences where there are any.
 #include <chrono>
 #include <csignal>
-#include <cstdlib>
 #include <fcntl.h>
 #include <sstream>
 #include <string>

@@ -5,8 +5,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <utility>
-#include <vector>
 
 #include "lore/core/types.hpp"
 #include "lore/fit/spectrum.hpp"

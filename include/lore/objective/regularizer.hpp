@@ -2,9 +2,7 @@
 // Copyright (c) 2026 The lore authors
 #pragma once
 
-#include <cmath>
 #include <concepts>
-#include <utility>
 
 #include "lore/core/error.hpp"
 #include "lore/core/types.hpp"

@@ -2,7 +2,7 @@
 // Copyright (c) 2026 The lore authors
 #pragma once
 
-#include <cstdint>
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <utility>

@@ -2,13 +2,11 @@
 // Copyright (c) 2026 The lore authors
 #pragma once
 
-#include <algorithm>
 #include <cmath>
 #include <concepts>
 #include <limits>
 #include <string_view>
 #include <type_traits>
-#include <utility>
 
 #include "lore/core/error.hpp"
 #include "lore/core/types.hpp"

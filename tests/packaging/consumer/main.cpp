@@ -12,7 +12,6 @@
 #endif
 
 #include <cstdio>
-#include <type_traits>
 
 int main() {
   static_assert(lore::Real<float> && !lore::Real<int>);

@@ -2,9 +2,7 @@
 // Copyright (c) 2026 The lore authors
 #pragma once
 
-#include <algorithm>
 #include <cmath>
-#include <utility>
 #include <vector>
 
 #include <Eigen/Cholesky>
