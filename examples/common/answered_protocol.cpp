@@ -3,10 +3,12 @@
 //
 // Protocol `default` where answers are ties, graded, choices among several replies or perhaps careless.
 #include <algorithm>
+#include <charconv>
 #include <map>
 #include <optional>
 #include <sstream>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -27,11 +29,24 @@ std::string joined(const std::vector<Number>& numbers) {
   return text;
 }
 
+/// What `joined` wrote into a model.
+/// @throws std::domain_error naming the field where it is missing or holds something else
 template <class Number>
-std::vector<Number> split(const std::string& text) {
-  std::istringstream in(text);
+std::vector<Number> noted_numbers(const Model& model, const std::string& field) {
+  constexpr const char* where = "answered_protocol";
+  const auto noted = model.training.find(field);
+  if (noted == model.training.end())
+    lore::detail::raise_value(where, "training." + field, "nothing", "numbers");
+  std::istringstream words(noted->second);
   std::vector<Number> numbers;
-  for (Number number; in >> number;) numbers.push_back(number);
+  for (std::string word; words >> word;) {
+    Number number{};
+    const char* const last = word.data() + word.size();
+    const auto [end, error] = std::from_chars(word.data(), last, number);
+    if (error != std::errc() || end != last)
+      lore::detail::raise_value(where, "training." + field, word, "a number");
+    numbers.push_back(number);
+  }
   return numbers;
 }
 
@@ -47,14 +62,15 @@ class AnsweredLosses {
   /// are judged with some severity.
   [[nodiscard]] Loss before(const Comparisons& train) {
     if (!before_) {
-      before_ = with(lore::ordinal_for(train));
-      const std::vector<double> thresholds = before_->base.base.thresholds();
-      if (thresholds.size() > 1 || thresholds[0] > 0) {
+      Loss loss = with(lore::ordinal_for(train));
+      const std::vector<double> thresholds = loss.base.base.thresholds();
+      if (!train.empty() && (thresholds.size() > 1 || thresholds[0] > 0)) {
         lore::JointFit<Loss> fit;
-        fit.loss = *before_;
+        fit.loss = loss;
         fit.executor = executor_;
-        before_ = with(lore::fit_answer_model(fit, train, lore::Rank{1}, 0, {.rounds = 4}).loss.base.base);
+        loss = with(lore::fit_answer_model(fit, train, lore::Rank{1}, 0, {.rounds = 4}).loss.base.base);
       }
+      before_ = std::move(loss);
     }
     return *before_;
   }
@@ -74,9 +90,9 @@ class AnsweredLosses {
 
   /// As noted; of a model of plain comparisons, by this file's training.
   [[nodiscard]] Loss of(const Model& model) {
-    const auto noted = model.training.find("answer_thresholds");
-    if (noted == model.training.end()) return before(preferences_.seen_train());
-    return with(lore::Ordinal(split<double>(noted->second), split<float>(model.training.at("answer_cuts"))));
+    if (!model.training.contains("answer_thresholds")) return before(preferences_.seen_train());
+    return with(lore::Ordinal(noted_numbers<double>(model, "answer_thresholds"),
+                              noted_numbers<float>(model, "answer_cuts")));
   }
 
   void note(const Loss& loss, Model& model) const {
