@@ -10,6 +10,7 @@
 ///     #define LORE_COMPILED_HERE
 ///     #include "lore/lore.hpp"
 ///
+/// Compile that file for the same instruction set as those that use it: Eigen's alignment depends on it.
 /// Another loss, scalar, store or solver is compiled where it is used, with or without.
 
 #if defined(LORE_COMPILED_HERE)
