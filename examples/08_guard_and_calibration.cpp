@@ -22,26 +22,30 @@ int main(int argc, char** argv) try {
   // The guard holds seen users out of the basis, treats them as new, and compares with Bradley-Terry.
   const auto [selection, result, guard] = fit(data.seen_train());
   const lore::RewardModel<float>& model = result.model;
-  std::printf("rank %d; covariance of new users' prior times %g; population: %s\n\n", int(model.rank),
-              guard.factor, guard.population ? "Bradley-Terry's reward" : "the mean user's reward");
+  if (model.rank > 1) {
+    std::printf("rank %d; covariance of new users' prior times %g; population: %s\n\n", int(model.rank),
+                guard.factor, guard.population ? "Bradley-Terry's reward" : "the mean user's reward");
 
-  // What it promised, beside what users get whom the fit has never seen.
-  const lore::RewardModel<float> common = fit.fit(data.seen_train(), selection.bradley_terry).model;
-  const auto adapt = [&](const lore::Matrix<float>& Z, const lore::Comparisons<>& shots, Index = 0) {
-    return lore::fit_users(model, Z, shots, threads);
-  };
-  const auto nobody = [&](const lore::Matrix<float>& Z, const lore::Comparisons<>& shots) {
-    return lore::fit_users(common, Z, shots, threads);
-  };
-  const lore::Accuracy base = lore::measure(common, data, threads, nobody).unseen_test.accuracy;
-  std::printf("gain over Bradley-Terry in points\nshots  promised, 95 %% interval  new users\n");
-  for (const lore::GuardPoint& point : model.guard) {
-    const lore::CurveOptions one{.shots = {point.shots}, .first = true};
-    const auto found = lore::few_shot_curve(model, data, threads, one, adapt).front();
-    const lore::UserScores gain = lore::paired_difference(found.unseen_test.accuracy.by_user, base.by_user);
-    std::printf("%5d  %+5.1f (%+5.1f to %+5.1f)    %+5.1f +- %.1f\n", int(point.shots),
-                100 * point.accuracy.mean, 100 * point.accuracy.lower, 100 * point.accuracy.upper,
-                100 * gain.mean, 100 * gain.standard_error);
+    // What it promised, beside what users get whom the fit has never seen.
+    const lore::RewardModel<float> common = fit.fit(data.seen_train(), selection.bradley_terry).model;
+    const auto adapt = [&](const lore::Matrix<float>& Z, const lore::Comparisons<>& shots, Index = 0) {
+      return lore::fit_users(model, Z, shots, threads);
+    };
+    const auto nobody = [&](const lore::Matrix<float>& Z, const lore::Comparisons<>& shots) {
+      return lore::fit_users(common, Z, shots, threads);
+    };
+    const lore::Accuracy base = lore::measure(common, data, threads, nobody).unseen_test.accuracy;
+    std::printf("gain over Bradley-Terry in points\nshots  promised, 95 %% interval  new users\n");
+    for (const lore::GuardPoint& point : model.guard) {
+      const lore::CurveOptions one{.shots = {point.shots}, .first = true};
+      const auto found = lore::few_shot_curve(model, data, threads, one, adapt).front();
+      const lore::UserScores gain = lore::paired_difference(found.unseen_test.accuracy.by_user, base.by_user);
+      std::printf("%5d  %+5.1f (%+5.1f to %+5.1f)    %+5.1f +- %.1f\n", int(point.shots),
+                  100 * point.accuracy.mean, 100 * point.accuracy.lower, 100 * point.accuracy.upper,
+                  100 * gain.mean, 100 * gain.standard_error);
+    }
+  } else {
+    std::printf("rank 1: the fit became Bradley-Terry, which is the same for all users\n");
   }
 
   // Probabilities for new users: averaged over what is still uncertain of them, or with their weights plugged
