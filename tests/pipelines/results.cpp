@@ -265,6 +265,7 @@ TEST_CASE("Controls, what a rank rests on and formatting are shown beside the ac
   CHECK(contains(guard.str(), "+0.010 (+0.002 to +0.018)"));
   CHECK(Json::parse(json_text(results))["guard"]["points"][0]["accuracy"]["mean"] == 0.02);
   CHECK(Json::parse(json_text(results))["guard"]["skipped_folds"] == 0);
+  CHECK(Json::parse(json_text(results))["guard"]["population_is_bradley_terry"] == false);
   CHECK_FALSE(contains(guard.str(), "left out"));
   lore::GuardReport skipping = *results.guard;
   skipping.skipped = 2;
