@@ -68,8 +68,8 @@ class Protocol {
   /// One cold fit at the chosen settings; `record` is filled.
   [[nodiscard]] Model fit(Index rank, FitRecord& record, Index& columns_kept, Progress& progress);
 
-  /// The same fit on other comparisons of the seen users, from another seed; what the guard said holds there
-  /// too.
+  /// The same fit on other comparisons of the seen users, from another seed, where what the guard said
+  /// holds too.
   [[nodiscard]] Model refit(const Comparisons& comparisons, Index rank, std::uint64_t seed,
                             Progress& progress) const;
 

@@ -23,13 +23,11 @@
 #include "lore/objective/ties.hpp"
 #include "lore/parallel/executor.hpp"
 
-/// What answers say beside the margin, estimated from seen users: how often
-/// people call a tie, how far apart grades of strength lie, and who answers
-/// carelessly.
+/// What answers say beside the margin, estimated from seen users: how often people call a tie, how far apart
+/// grades of strength lie, and who answers carelessly.
 namespace lore {
 
-/// Answers with what a fit knows of their margins; those of choices among
-/// several replies are left out.
+/// Answers with what a fit knows of their margins; those of choices among several replies are left out.
 struct AnsweredMargins {
   std::vector<MarginEstimate> margin;
   std::vector<Answer> answer;
@@ -53,8 +51,7 @@ template <class Loss>
   return total;
 }
 
-/// Where f is lowest on [low, high], for f with one minimum there.   @ref
-/// Kiefer 1953 (golden section)
+/// Where f is lowest on [low, high], for f with one minimum there.   @ref Kiefer 1953 (golden section)
 template <class F>
 [[nodiscard]] double lowest(const F& f, double low, double high, double tolerance = 1e-4) {
   constexpr double ratio = 0.6180339887498949;
@@ -85,9 +82,8 @@ template <class F>
 
 }  // namespace detail
 
-/// The loss of the same kind under which these answers are likeliest, given the
-/// margins: a loss that has nothing to estimate as it is.   @cost about 30
-/// evaluations of each answer
+/// The loss of the same kind under which these answers are likeliest, given the margins: a loss that has
+/// nothing to estimate as it is.   @cost about 30 evaluations of each answer
 template <class Loss>
 [[nodiscard]] Loss estimate_loss(const Loss& loss, const AnsweredMargins&) {
   return loss;
@@ -111,8 +107,8 @@ template <std::same_as<RaoKupper> Loss>
                            std::log(1e-6), 20)));
 }
 
-/// The thresholds, one after the other until none moves; h_0 stays 0 where
-/// there are no ties, and the grades are those of `loss`.
+/// The thresholds, one after the other until none moves; h_0 stays 0 where there are no ties, and the grades
+/// are those of `loss`.
 template <std::same_as<Ordinal> Loss>
 [[nodiscard]] Loss estimate_loss(const Loss& loss, const AnsweredMargins& seen) {
   std::vector<double> h = loss.thresholds();
@@ -150,9 +146,8 @@ template <class Base>
   return {estimate_loss(loss.base, seen)};
 }
 
-/// An `Ordinal` for the answers of `comparisons`, to be estimated: a grade for
-/// each strength where there are at most `most`, else grades of about equal
-/// numbers; thresholds 1 apart, the first 0 without ties.
+/// An `Ordinal` for the answers of `comparisons`, to be estimated: a grade for each strength where there are
+/// at most `most`, else grades of about equal numbers; thresholds 1 apart, the first 0 without ties.
 /// @throws std::domain_error unless most >= 1
 template <class Store>
 [[nodiscard]] Ordinal ordinal_for(const Comparisons<Store>& comparisons, Index most = 5) {
@@ -181,8 +176,7 @@ template <class Store>
   return Ordinal(std::move(thresholds), std::move(cuts));
 }
 
-/// Beta(a, b) prior of users' flip rates: its mode (a - 1) / (a + b - 2) is
-/// what a user without answers gets.
+/// Beta(a, b) prior of users' flip rates: its mode (a - 1) / (a + b - 2) is what a user without answers gets.
 struct FlipPrior {
   double a = 1.5, b = 12;
 
@@ -196,13 +190,11 @@ struct FlipPrior {
 
 /// The flip rate of one user: the f below 1/2 that maximises
 ///   sum omega log((1 - f) p_j + f q_j) + (a - 1) log f + (b - 1) log(1 - f),
-/// p_j the probability of what was recorded, and q_j that of the opposite, both
-/// averaged over the margin. Concave in f.
+/// p_j the probability of what was recorded, and q_j that of the opposite, both averaged over the margin.
+/// Concave in f.
 /// @param seen  one user's answers; their `flip` is not looked at
-/// @throws std::domain_error on a bad prior   @cost 60 flops an answer after
-/// its two probabilities
-/// @ref Chen et al. 2013 (annotator quality in pairwise comparisons); Dawid &
-/// Skene 1979
+/// @throws std::domain_error on a bad prior   @cost 60 flops an answer after its two probabilities
+/// @ref Chen et al. 2013 (annotator quality in pairwise comparisons); Dawid & Skene 1979
 template <class Loss>
 [[nodiscard]] double estimate_flip(const LabelNoiseByUser<Loss>& loss, const AnsweredMargins& seen,
                                    const FlipPrior& prior = {}) {
@@ -231,8 +223,7 @@ template <class Loss>
 
 struct AnswerModelOptions {
   int rounds = 3;            ///< of fit and estimate, >= 1
-  bool label_noise = false;  ///< estimate flip rates by user; the loss must be a
-                             ///< `LabelNoiseByUser`
+  bool label_noise = false;  ///< estimate flip rates by user; the loss must be a `LabelNoiseByUser`
   FlipPrior flip_prior{};
 
   /// @throws std::domain_error naming the field
@@ -246,8 +237,7 @@ struct AnswerModelOptions {
 template <class Loss, Real Scalar>
 struct [[nodiscard]] AnswerModel {
   Loss loss;                   ///< with its estimates
-  std::vector<double> flip;    ///< by user, in the order of the comparisons; empty
-                               ///< unless asked for
+  std::vector<double> flip;    ///< by user, in the order of the comparisons; empty unless asked for
   JointResult<Scalar> result;  ///< of the last fit
 };
 
@@ -289,8 +279,7 @@ template <WeightMap Map, Real Scalar, class Store>
 
 }  // namespace detail
 
-/// The answers of `comparisons` with their margins under a fit of them,
-/// whichever weight map it has.
+/// The answers of `comparisons` with their margins under a fit of them, whichever weight map it has.
 /// @param executor  of the one reading of the data
 /// @throws std::invalid_argument on another number of users or another dimension
 template <Real Scalar, class Store>
@@ -304,19 +293,16 @@ template <Real Scalar, class Store>
   return detail::together(detail::answered_margins(Signed{}, Z, fitted, comparisons));
 }
 
-/// Fits the model and the parameters of its loss in turn: a `JointFit`, then
-/// the loss under which the answers are likeliest given the users' posteriors
-/// (`estimate_loss`, and `estimate_flip` for each user), then the fit again
-/// from where it was.
+/// Fits the model and the parameters of its loss in turn: a `JointFit`, then the loss under which the answers
+/// are likeliest given the users' posteriors (`estimate_loss`, and `estimate_flip` for each user), then the
+/// fit again from where it was.
 ///
 ///   lore::JointFit<lore::Davidson> fit;
-///   const auto [loss, flip, result] = lore::fit_answer_model(fit,
-///   preferences.seen_train(), lore::Rank{5});
+///   const auto [loss, flip, result] = lore::fit_answer_model(fit, preferences.seen_train(), lore::Rank{5});
 ///
 /// @param fit  its `loss` is where the estimate starts
-/// @throws as `JointFit`; std::domain_error on options out of range;
-/// std::invalid_argument where flip rates are asked for and the loss does not
-/// read them
+/// @throws as `JointFit`; std::domain_error on options out of range; std::invalid_argument where flip rates
+/// are asked for and the loss does not read them
 /// @cost a cold fit and rounds - 1 warm ones
 template <class Loss, class Map, class Regularizer, class Solver, Real Scalar, class Store>
 [[nodiscard]] AnswerModel<Loss, Scalar> fit_answer_model(JointFit<Loss, Map, Regularizer, Solver, Scalar> fit,

@@ -169,7 +169,8 @@ class OnlineUser {
   }
 
   /// Takes all answers held for those of a judge who records the opposite with this probability, where the
-  /// loss reads it (`LabelNoiseByUser`). @throws std::domain_error unless 0 <= flip < 1/2
+  /// loss reads it (`LabelNoiseByUser`); answers added later bring their own.
+  /// @throws std::domain_error unless 0 <= flip < 1/2
   void set_flip(float flip) {
     if (!(flip >= 0 && flip < 0.5F))
       detail::raise_value("OnlineUser::set_flip", "flip", flip, "0 or above, below 0.5");
@@ -200,8 +201,8 @@ class OnlineUser {
   // ---- keeping it ---------------------------------------------------------------------------------------
 
   /// Everything, in a string of bytes that `restore` takes back: the state and all later updates then have
-  /// the same bits. For machines of the same byte order. @cost 8 (K + 2) bytes a comparison, 17 more where
-  /// some answer is not plain, which readers of plain ones refuse
+  /// the same bits. For machines of the same byte order. The loss is not among them. @cost 8 K + 12 bytes a
+  /// comparison, 17 more where some answer is not plain, which readers of plain ones refuse
   [[nodiscard]] std::vector<std::byte> save() const {
     Writer out;
     const bool plain = all_plain();
@@ -230,6 +231,7 @@ class OnlineUser {
     return std::move(out.bytes);
   }
 
+  /// @param loss  the one it was saved with; the bytes do not hold it
   /// @throws std::domain_error on bytes that `save` of an OnlineUser with this weight map cannot have written
   [[nodiscard]] static OnlineUser restore(const std::vector<std::byte>& bytes, Loss loss = {}, Map map = {}) {
     constexpr auto where = "OnlineUser::restore";

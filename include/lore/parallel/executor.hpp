@@ -34,8 +34,8 @@ struct Serial {
 static_assert(Executor<Serial>);
 
 /// Any executor, as a value: what fits and passes hold, so that one compiled fit serves all of them. Copies
-/// share the executor it was made from; it costs a call through a pointer a body and allocates nothing in a
-/// loop.
+/// share the executor that it was made from. It costs a call through a pointer a body and allocates nothing
+/// in a loop. One that was moved from may only be assigned to or destroyed.
 class AnyExecutor {
  public:
   AnyExecutor() : AnyExecutor(Serial{}) {}

@@ -36,8 +36,8 @@ struct DefaultFit {
   SelectionOptions selection{};
   JointOptions joint{};
   GuardOptions new_users{};
-  std::optional<Loss>
-      common_loss{};  ///< of Bradley-Terry in the guard, where its estimates differ from `loss`
+  /// Of Bradley-Terry in the guard, where its estimates differ from `loss`.
+  std::optional<Loss> common_loss{};
 
   struct Outcome {
     Selection selection;  ///< `selected` is 1 where the guard said so
@@ -59,7 +59,8 @@ struct DefaultFit {
   }
 
   /// Writes what a guard said into a fit: its points, its prior, Bradley-Terry's direction as the first
-  /// column where `population` asks for it (signed weights), and the seen users' weights under all that.
+  /// column where `population` asks for it (signed weights), and the seen users' weights under all that. The
+  /// objective, `training["objective"]` and the trace stay those of the fit before.
   /// @cost where something changes one reading of the data, or a fit of rank 1 and two
   template <class Store>
   void heed(const GuardReport& report, const Comparisons<Store>& comparisons,

@@ -67,7 +67,7 @@ struct [[nodiscard]] GuardReport {
   /// judged better by the mean reward of the joint fit, or were surely worse off under it after some shots.
   std::optional<Candidate> population{};
   bool loses = false;  ///< under every prior tried new users are surely worse off at some number of shots
-  Index skipped = 0;   ///< folds without anything to fit to or anybody to ask, of `GuardOptions::folds`
+  Index skipped = 0;   ///< folds without anything to fit to or anybody to ask, of min(folds, users)
 
   /// Writes the points and the prior into a model.
   template <Real Scalar>
@@ -87,8 +87,7 @@ namespace detail {
 }
 
 /// c of c v, which stands for the mean reward V w in a model whose population is Bradley-Terry's v: as far
-/// along v as the mean reward reaches over some comparisons, and less far under a narrower prior, with none v
-/// itself.
+/// along v as the mean reward reaches over some comparisons, and less far under a narrower prior, down to v.
 /// @param mean, common  n margins by V w and by v   @param factor  of the prior covariance
 template <class Mean, class Common>
 [[nodiscard]] double population_scale(const Mean& mean, const Common& common, double factor) {
@@ -359,8 +358,7 @@ void choose_prior(Guard& guard, const GuardOptions& options, GuardReport& report
 /// - The covariance of new users' prior is multiplied by the factor that judges best, if that is better by
 ///   more than one standard error of the paired difference by user and by more than `least_improvement`.
 /// - Where new users are then surely worse off than under Bradley-Terry at some number of shots, by the
-/// largest
-///   smaller factor at which they are not: with Bradley-Terry's population narrower priors end in
+///   largest smaller factor at which they are not: with Bradley-Terry's population narrower priors end in
 ///   Bradley-Terry.
 /// - Where there is none, the same with Bradley-Terry's population, and at last `loses` says so.
 /// Surely: by a confidence interval. The points are those of the model with all that.
