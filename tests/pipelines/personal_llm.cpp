@@ -359,9 +359,7 @@ TEST_CASE(
       });
     };
     const auto fitted = [&](Index rank) {
-      const lore::JointFit<lore::BradleyTerry, lore::Signed, lore::MarginScale, lore::Lbfgs, lore::Threads,
-                           float>
-          fit{.loss = {}, .weights = {}, .regularizer = {2, 2}, .executor = threads, .options = {}};
+      const lore::JointFit<> fit{.regularizer = {2, 2}, .executor = threads};
       return figures(fit(preferences.seen_train(), lore::Rank{rank}, 0).model);
     };
     const lore::FourFigures reference = figures(lore::reference_model<float>(data.reference_head));
