@@ -3,9 +3,11 @@
 #include "lore/fit/few_shot.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <limits>
 #include <new>
+#include <numbers>
 #include <stdexcept>
 
 #include <Eigen/LU>
@@ -358,6 +360,20 @@ TEMPLATE_TEST_CASE("One workspace serves user after user as a new one would", ""
   }
 }
 
+TEST_CASE("A workspace takes temperature and loss from the fit that uses it, and keeps its room") {
+  const lore::Basis<float> V(lore::Matrix<float>::Random(40, 3));
+  lore::GaussianPrior<float> prior{lore::Vector<float>::Unit(3, 0), lore::Matrix<float>::Identity(3, 3)};
+  prior.covariance(0, 0) = 0;
+  const lore::FewShotFit<> cold(V, prior, 1), warm(V, prior, 4);
+  auto work = cold.workspace();
+  const lore::Matrix<float> X = lore::Matrix<float>::Random(40, 20);
+  CHECK(warm(X, work).weights == warm(X).weights);
+  const float* room = work.scores.data();
+  (void)cold(X.leftCols(3), work);
+  (void)cold(X.leftCols(9), work);
+  CHECK(work.scores.data() == room);
+}
+
 TEST_CASE("The closest Gaussian is the one that plain arithmetic finds") {
   for (const Index K : {2, 5, 9})
     for (const bool weighted : {false, true}) {
@@ -383,6 +399,30 @@ TEMPLATE_TEST_CASE("The closest Gaussian is found where margins are spread over 
     const auto fits = adapt.all_from_scores(users.Z, users.comparisons, lore::Threads(1));
     CHECK(std::count(fits.status.begin(), fits.status.end(), lore::Status::converged) == 300);
   }
+}
+
+TEST_CASE("However far margins are spread, the closest Gaussian is no worse than the prior") {
+  for (const Index K : {5, 10})
+    for (const double scale : {8.0, 16.0, 32.0, 1e3}) {
+      CAPTURE(K, scale);
+      const Scores users(K, std::vector<Index>(100, 10), scale, false);
+      const Prior prior = some_prior<lore::Signed>(K);
+      const Fit<lore::Signed> adapt{lore::Basis<double>(Matrix::Identity(K, K)), prior};
+      const auto fits = adapt.all_from_scores(users.Z, users.comparisons, lore::Threads(1));
+      int worse = 0;
+      for (Index i = 0; i < 100; ++i) {
+        const Matrix Z = users.of(i);
+        double at_prior = 0;  // at least the mean loss under the prior: softplus(-t) < max(0, -t) + log 2
+        for (Index j = 0; j < Z.cols(); ++j) {
+          const double mean = Z.col(j).dot(prior.mean);
+          const double deviation = std::sqrt(Z.col(j).dot(prior.covariance * Z.col(j))), u = mean / deviation;
+          at_prior += deviation * std::exp(-0.5 * u * u) / std::sqrt(2 * std::numbers::pi) -
+                      mean * 0.5 * std::erfc(u / std::numbers::sqrt2) + std::numbers::ln2;
+        }
+        worse += fits.objective(i) > at_prior ? 1 : 0;
+      }
+      CHECK(worse == 0);
+    }
 }
 
 TEMPLATE_TEST_CASE("Extreme scores give finite answers that agree with the data", "", lore::Simplex,

@@ -102,7 +102,7 @@ struct [[nodiscard]] UserFits {
 ///   const auto user = adapt(X);                        // d x m, column j = e(chosen_j) - e(rejected_j)
 ///   const float r = lore::reward(model.basis, user.weights, e);
 ///
-/// @cost 2 d m K to project, then O(m K^2 + K^3) a Newton step, about five   @ref LoRe eq. 11; Challis &
+/// @cost 2 d m K to project, then O(m K^2 + K^3) an iteration, about five   @ref LoRe eq. 11; Challis &
 /// Barber 2013
 template <class Loss = BradleyTerry, WeightMap Map = Signed, Real Scalar = float, int D = Dynamic,
           int K = Dynamic>
@@ -131,7 +131,7 @@ class FewShotFit {
   [[nodiscard]] const Basis<Scalar, D, K>& basis() const noexcept { return basis_; }
   [[nodiscard]] double temperature() const noexcept { return temperature_; }
 
-  /// Room that serves one fit after another, for one thread at a time.
+  /// Room that serves one user after another, for one thread at a time.
   struct Workspace {
     detail::UserPosterior<Loss, Map> user;
     Matrix<Scalar, K, Dynamic> scores;
@@ -149,15 +149,17 @@ class FewShotFit {
     return (*this)(X, work, omega, answers);
   }
 
-  /// The same in a workspace of this fit: only the result is taken from the heap.
+  /// The same in a workspace: only the result is taken from the heap once there is room for the most shots.
   template <class Derived>
   [[nodiscard]] Fit operator()(const Eigen::MatrixBase<Derived>& X, Workspace& work,
                                const std::vector<float>& omega = {},
                                const std::vector<Answer>& answers = {}) const {
     if (X.cols() > 0) detail::check_size("FewShotFit", "rows of X", X.rows(), basis_.dimension());
-    work.scores.resize(basis_.columns(), X.cols());
+    work.user.objective().set(loss_, map_, temperature_);
+    if (work.scores.rows() != basis_.columns() || work.scores.cols() < X.cols())
+      work.scores.resize(basis_.columns(), X.cols());
     if (X.cols() > 0) project(X, work.scores);
-    return fit_scores(work.user, work.scores, omega, answers);
+    return fit_scores(work.user, work.scores.leftCols(X.cols()), omega, answers);
   }
 
   /// The same from scores Z = V'X (K x m) that were projected before.
@@ -191,7 +193,7 @@ class FewShotFit {
   [[nodiscard]] Fit fit_scores(User& user, const Eigen::Ref<const Matrix<Scalar, K, Dynamic>>& Z,
                                const std::vector<float>& omega, const std::vector<Answer>& answers) const;
 
-  /// Z = V'X, reading columns that lie in memory once.
+  /// Writes V'X to the first columns of Z, reading columns that lie in memory once.
   template <class Derived>
   void project(const Eigen::MatrixBase<Derived>& X, Matrix<Scalar, K, Dynamic>& Z) const {
     if constexpr (std::is_same_v<typename Derived::Scalar, Scalar> && !Derived::IsRowMajor &&
@@ -206,7 +208,7 @@ class FewShotFit {
                                   basis_.columns(), Z.data() + begin * Z.rows());
       }
     } else {
-      Z = basis_.project_all(X);
+      Z.leftCols(X.cols()) = basis_.project_all(X);
     }
   }
 

@@ -178,6 +178,12 @@ class UserObjective {
   UserObjective(Loss loss, Map map, double temperature)
       : loss_(std::move(loss)), map_(std::move(map)), scale_(1 / temperature) {}
 
+  void set(const Loss& loss, const Map& map, double temperature) {
+    loss_ = loss;
+    map_ = map;
+    scale_ = 1 / temperature;
+  }
+
   /// Where the weights are linear in the coordinates, dw/dc is found once a user.
   static constexpr bool linear = std::is_same_v<Map, Signed>;
 

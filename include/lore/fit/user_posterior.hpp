@@ -66,59 +66,19 @@ class UserPosterior {
     move(mean, gradient_.dot(step_));
   }
 
-  /// Moves (c, C) from a warm start to the optimum of the user that `objective()` has taken.
-  /// @return the minimum, in nats   @cost O(m K^2 + K^3) an iteration, one to six
+  /// Moves (c, C) from a warm start to the optimum of the user that `objective()` has taken, or as near as
+  /// `max_iterations` reach.
+  /// @return the minimum, in nats   @cost O(m K^2 + K^3) an iteration: four or five, more where margins are
+  /// spread over many nats, fewer from a start nearby
   [[gnu::noinline]] double fit(const CoordinatePrior& prior, Posterior posterior, Vector<double>& c,
                                Matrix<double>& C) {
-    const Index D = prior.degrees();
-    const Matrix<double>* spread = posterior == Posterior::variational ? &C : nullptr;
-    settled = D == 0;
-    if (D == 0) {
-      objective_.evaluate(c, spread);
+    settled = prior.degrees() == 0;
+    if (settled) {
+      objective_.evaluate(c, posterior == Posterior::variational ? &C : nullptr);
       return objective_.value();
     }
-    resize(D);
-    // (C, c) is a fixed point of its update, which overshoots where margins are spread over many nats.
-    mixing_.start(D * D + D);
-    const double unit = std::sqrt(prior.covariance.trace() / static_cast<double>(D));
-    const double steady = std::min(1e-4, std::sqrt(tolerance));
-    double log_determinant = 0;
-    for (int iteration = 0;; ++iteration) {
-      differentiate(c, spread);
-      log_determinant = invert_positive(hessian_, inverse_);
-      if (!std::isfinite(log_determinant)) break;
-      find_step(inverse_);
-      const double decrement = gradient_.dot(step_);
-      settled = decrement < tolerance;
-      const bool last = iteration >= max_iterations || !std::isfinite(decrement);
-      if (spread == nullptr) {
-        C = inverse_;
-        if (settled || last) break;
-        move(c, decrement);
-        continue;
-      }
-      if (iteration % restart_after == restart_after - 1) mixing_.restart();
-      for (Index k = 0; k < D * D; ++k) {
-        mixing_.image()[k] = inverse_.data()[k];
-        mixing_.residual()[k] = inverse_.data()[k] - C.data()[k];
-      }
-      for (Index a = 0; a < D; ++a) {
-        mixing_.image()[D * D + a] = c(a) - step_(a);
-        mixing_.residual()[D * D + a] = -unit * step_(a);
-      }
-      const double change = mixing_.mix(next_), small = steady * inverse_.trace();
-      settled = settled && change < small * small;
-      if (settled || last) {
-        C = inverse_;
-        break;
-      }
-      C = Eigen::Map<const Matrix<double>>(next_.data(), D, D);
-      c = next_.tail(D);
-    }
-    const double value = objective_.value();
-    if (spread == nullptr) return value;
-    return value + 0.5 * (prior.precision.cwiseProduct(C).sum() - static_cast<double>(D) -
-                          prior.log_determinant + log_determinant);
+    resize(prior.degrees());
+    return posterior == Posterior::variational ? fit_gaussian(prior, c, C) : fit_mode(c, C);
   }
 
   /// Where a settled variational fit() would go on to: closer still than c.
@@ -150,6 +110,136 @@ class UserPosterior {
 
  private:
   static constexpr int restart_after = 32;  ///< iterations of mixing, which ends the few cycles there are
+  static constexpr double infinity = std::numeric_limits<double>::infinity();
+  static constexpr int watch_after = 10;  ///< iterations after which each is watched
+  /// Nats that a watched iterate may lose: mixing goes up and down, and where the weight map bends the fixed
+  /// point is not quite where the bound is lowest.
+  static constexpr double slack = UserObjective<Loss, Map>::linear ? 1e-3 : 0.05;
+
+  [[nodiscard]] double fit_mode(Vector<double>& c, Matrix<double>& C) {
+    for (int iteration = 0;; ++iteration) {
+      differentiate(c, nullptr);
+      if (!std::isfinite(invert_positive(hessian_, inverse_))) break;
+      find_step(inverse_);
+      C = inverse_;
+      const double decrement = gradient_.dot(step_);
+      settled = decrement < tolerance;
+      if (settled || iteration >= max_iterations || !std::isfinite(decrement)) break;
+      move(c, decrement);
+    }
+    return objective_.value();
+  }
+
+  /// Mixing goes without checks at first. From then on, and where it ends unsettled, an iterate must not
+  /// have a much higher bound than the best one before, the anchor; else it starts again from a damped step
+  /// off that.
+  [[nodiscard]] double fit_gaussian(const CoordinatePrior& prior, Vector<double>& c, Matrix<double>& C) {
+    const Index D = prior.degrees();
+    // (C, c) is a fixed point of its update, which overshoots where margins are spread over many nats.
+    mixing_.start(D * D + D);
+    const double unit = std::sqrt(prior.covariance.trace() / static_cast<double>(D));
+    const double steady = std::min(1e-4, std::sqrt(tolerance));
+    double damping = 1;
+    for (int iteration = 0;; ++iteration) {
+      differentiate(c, &C);
+      const double log_determinant = invert_positive(hessian_, inverse_);
+      double decrement = log_determinant;
+      if (std::isfinite(log_determinant)) {
+        find_step(inverse_);
+        decrement = gradient_.dot(step_);
+      }
+      const bool lost = !std::isfinite(decrement), last = iteration >= max_iterations;
+      if (lost && iteration == 0) return decrement;
+      if (!lost) {
+        settled = mix(c, C, unit, steady) && decrement < tolerance;
+        if (settled) {
+          C = inverse_;
+          return bound(prior, objective_.value(), -log_determinant, C);
+        }
+      }
+      bool better = true;
+      if (iteration == 0) {
+        take_anchor(c, C);
+      } else if (lost || last || iteration >= watch_after) {
+        if (std::isnan(anchor_.bound)) anchor_.bound = bound(prior, anchor_.value, anchor_.C);
+        const double now = lost ? infinity : bound(prior, objective_.value(), C);
+        better = std::isfinite(now) && now <= anchor_.bound + slack;
+        if (now <= anchor_.bound) {
+          take_anchor(c, C);
+          anchor_.bound = now;
+        }
+        damping = better ? std::min(1.0, 2 * damping) : damping / 2;
+      }
+      if (last) {
+        if (!better) {
+          c = anchor_.c;
+          C = anchor_.C;
+          objective_.evaluate(c, &C);
+        }
+        return bound(prior, objective_.value(), C);
+      }
+      if (better) {
+        if (iteration % restart_after == restart_after - 2) mixing_.restart();
+        C = Eigen::Map<const Matrix<double>>(next_.data(), D, D);
+        c = next_.tail(D);
+      } else {
+        mixing_.restart();
+        step_off(damping, c, C);
+      }
+    }
+  }
+
+  /// Writes where (c, C) should go next to next_.   @return whether C hardly moves
+  [[nodiscard]] bool mix(const Vector<double>& c, const Matrix<double>& C, double unit, double steady) {
+    const Index D = c.size();
+    for (Index k = 0; k < D * D; ++k) {
+      mixing_.image()[k] = inverse_.data()[k];
+      mixing_.residual()[k] = inverse_.data()[k] - C.data()[k];
+    }
+    for (Index a = 0; a < D; ++a) {
+      mixing_.image()[D * D + a] = c(a) - step_(a);
+      mixing_.residual()[D * D + a] = -unit * step_(a);
+    }
+    const double change = mixing_.mix(next_), small = steady * inverse_.trace();
+    return change < small * small;
+  }
+
+  /// E loss + KL(N(c, C) || prior), from the mean's part of it and log det C.
+  [[nodiscard]] static double bound(const CoordinatePrior& prior, double value, double log_determinant,
+                                    const Matrix<double>& C) {
+    return value + 0.5 * (prior.precision.cwiseProduct(C).sum() - static_cast<double>(prior.degrees()) -
+                          prior.log_determinant - log_determinant);
+  }
+
+  /// The same; infinite where C is no covariance.
+  [[nodiscard]] double bound(const CoordinatePrior& prior, double value, const Matrix<double>& C) {
+    exact_ = C;
+    if (!cholesky_in_place(exact_)) return infinity;
+    double log_determinant = 0;
+    for (Index a = 0; a < C.rows(); ++a) log_determinant += 2 * std::log(exact_(a, a));
+    const double out = bound(prior, value, log_determinant, C);
+    return std::isnan(out) ? infinity : out;
+  }
+
+  void take_anchor(const Vector<double>& c, const Matrix<double>& C) {
+    anchor_.c = c;
+    anchor_.C = C;
+    anchor_.step = step_;
+    anchor_.image = inverse_;
+    anchor_.value = objective_.value();
+    anchor_.bound = std::numeric_limits<double>::quiet_NaN();
+  }
+
+  /// The anchor moved by a share of its step, and of that of its precision.
+  void step_off(double share, Vector<double>& c, Matrix<double>& C) {
+    c = anchor_.c - share * anchor_.step;
+    exact_ = anchor_.image;
+    (void)invert_positive(exact_, hessian_);
+    exact_ = anchor_.C;
+    (void)invert_positive(exact_, inverse_);
+    exact_ = (1 - share) * inverse_ + share * hessian_;
+    (void)invert_positive(exact_, C);
+  }
 
   void resize(Index D) {
     gradient_.resize(D);
@@ -199,6 +289,16 @@ class UserPosterior {
   UserObjective<Loss, Map> objective_;
   NewtonWorkspace<Vector<double>> newton_;
   Anderson mixing_;
+
+  /// Where fit_gaussian() was at its best.
+  struct Anchor {
+    Vector<double> c, step;
+    Matrix<double> C, image;  ///< image: the C that the fixed point's map leads to
+    double value = 0;         ///< of the objective, averaged over N(c, C)
+    double bound = 0;         ///< NaN: not known yet
+  };
+  Anchor anchor_;
+
   Vector<double> gradient_, step_, next_;
   Matrix<double> hessian_, inverse_, exact_, half_, of_parameters_;
 };

@@ -12,7 +12,7 @@ namespace lore::detail {
 /// this goes to that affine combination of the last three whose residuals g(x) - x cancel best. It damps
 /// oscillations, stretches slow approaches and needs no derivative. The caller fills image() and residual(),
 /// the latter in units that make its entries comparable, and calls mix().
-/// @cost O(n) a step; nothing is allocated for an n met before   @ref Walker & Ni 2011
+/// @cost O(n) a step; nothing is allocated for the n met last   @ref Walker & Ni 2011
 class Anderson {
  public:
   /// Begins an iteration on n numbers.
