@@ -114,7 +114,7 @@ class UserPosterior {
   static constexpr int watch_after = 10;  ///< iterations after which each is watched
   /// Nats that a watched iterate may lose: mixing goes up and down, and where the weight map bends the fixed
   /// point is not quite where the bound is lowest.
-  static constexpr double slack = UserObjective<Loss, Map>::linear ? 1e-3 : 0.05;
+  static constexpr double slack = 0.05;
 
   [[nodiscard]] double fit_mode(Vector<double>& c, Matrix<double>& C) {
     for (int iteration = 0;; ++iteration) {
