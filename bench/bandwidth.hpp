@@ -37,15 +37,15 @@ namespace detail {
 
 using Line = std::uint64_t __attribute__((vector_size(64)));
 
-/// Reads a buffer in 64 blocks, each as `Streams` streams.   @return seconds
+/// Reads a buffer in blocks, each as `Streams` streams.   @return seconds
 template <int Streams>
-double read_seconds(const void* data, std::size_t bytes, const lore::Threads& executor, int repeats) {
-  constexpr std::size_t blocks = 64;
+double read_seconds(const void* data, std::size_t bytes, const lore::Threads& executor, int repeats,
+                    std::size_t blocks) {
   const auto* values = static_cast<const char*>(data);
   std::vector<std::uint64_t> found(blocks);
   volatile std::uint64_t sink = 0;
   return best_of(repeats, [&] {
-    executor.for_each(blocks, [&](lore::Index b) {
+    executor.for_each(static_cast<lore::Index>(blocks), [&](lore::Index b) {
       const std::size_t begin = bytes / blocks * static_cast<std::size_t>(b);
       const std::size_t length = bytes / blocks / Streams / sizeof(Line) * sizeof(Line);
       Line bits[Streams] = {};
@@ -65,14 +65,15 @@ double read_seconds(const void* data, std::size_t bytes, const lore::Threads& ex
 
 }  // namespace detail
 
-/// Bytes a second that all threads together read of a buffer: the best of one to sixteen streams a thread.
-inline double read_bandwidth(const void* data, std::size_t bytes, const lore::Threads& executor,
-                             int repeats) {
-  const double seconds = std::min({detail::read_seconds<1>(data, bytes, executor, repeats),
-                                   detail::read_seconds<2>(data, bytes, executor, repeats),
-                                   detail::read_seconds<4>(data, bytes, executor, repeats),
-                                   detail::read_seconds<8>(data, bytes, executor, repeats),
-                                   detail::read_seconds<16>(data, bytes, executor, repeats)});
+/// Bytes a second that all threads together read of a buffer, block by block: the best of one to sixteen
+/// streams within a block.
+inline double read_bandwidth(const void* data, std::size_t bytes, const lore::Threads& executor, int repeats,
+                             std::size_t blocks = 64) {
+  const double seconds = std::min({detail::read_seconds<1>(data, bytes, executor, repeats, blocks),
+                                   detail::read_seconds<2>(data, bytes, executor, repeats, blocks),
+                                   detail::read_seconds<4>(data, bytes, executor, repeats, blocks),
+                                   detail::read_seconds<8>(data, bytes, executor, repeats, blocks),
+                                   detail::read_seconds<16>(data, bytes, executor, repeats, blocks)});
   return static_cast<double>(bytes) / seconds;
 }
 

@@ -152,11 +152,12 @@ int main(int argc, char** argv) {
       X(r, j) = static_cast<float>(((r * 37 + j * 101) % 211) - 105) * 0.01F;
   const lore::Threads one(1);
   const double bytes = static_cast<double>(X.size()) * sizeof(float);
-  const double bandwidth =
-      bench::read_bandwidth(X.data(), static_cast<std::size_t>(bytes), one, setting.repeats);
+  const double bandwidth = bench::read_bandwidth(X.data(), static_cast<std::size_t>(bytes), one,
+                                                 setting.repeats, static_cast<std::size_t>(many));
   std::printf(
-      "\none user from raw vectors, d = %lld, one thread, read %.1f GB/s; limit 2 x reading\n%-12s %12s %12s "
-      "%8s\n",
+      "\none user after another from raw vectors, d = %lld, one thread, read so at %.1f GB/s; limit 2 x "
+      "reading\n"
+      "%-12s %12s %12s %8s\n",
       static_cast<long long>(setting.dimension), bandwidth / 1e9, "posterior", "us per user", "read us",
       "ratio");
   for (const auto posterior : {lore::Posterior::variational, lore::Posterior::map}) {
