@@ -99,7 +99,7 @@ TEST_CASE("A reward of one's own is the ridge optimum, from the comparisons' sid
   padded.leftCols(5) = X;
   std::vector<float> padded_omega = omega;
   padded_omega.resize(7, 1);
-  lore::detail::RidgeLogistic<double> few(X, omega), many(padded, padded_omega);
+  lore::detail::RidgeLogistic few(X, omega), many(padded, padded_omega);
   for (const double lambda : {0.01, 0.7, 50.0}) {
     const lore::Vector<double> v = few.fit(lambda);
     CHECK(gradient_at(v, lambda).norm() < 1e-3 * lambda * v.norm());

@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <stdexcept>
 
+#include <Eigen/Cholesky>
+
 #include "lore/core/numerics.hpp"
 #include "lore/core/random.hpp"
 #include "lore/fit/few_shot.hpp"

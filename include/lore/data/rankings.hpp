@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "lore/core/compiled.hpp"
 #include "lore/core/error.hpp"
 #include "lore/core/types.hpp"
 #include "lore/data/answer.hpp"
@@ -32,9 +33,15 @@ struct Ranking {
 /// @throws std::domain_error on fewer than two items, an item twice or not in the table, or places < 1, and
 /// as `Preferences::validate`
 /// @cost O(sum of n^2)   @ref Plackett 1975; Luce 1959
-[[nodiscard]] inline Preferences<> rankings_as_preferences(FeatureMatrix table,
-                                                           const std::vector<Ranking>& rankings,
-                                                           Index users) {
+template <class Lazy = void>
+[[nodiscard]] Preferences<> rankings_as_preferences(FeatureMatrix table, const std::vector<Ranking>& rankings,
+                                                    Index users);
+
+#ifndef LORE_COMPILED_ELSEWHERE
+
+template <class Lazy>
+Preferences<> rankings_as_preferences(FeatureMatrix table, const std::vector<Ranking>& rankings,
+                                      Index users) {
   constexpr const char* where = "rankings_as_preferences";
   Preferences<> out;
   out.users = users;
@@ -66,5 +73,12 @@ struct Ranking {
   out.validate();
   return out;
 }
+
+#endif
+
+#ifdef LORE_COMPILED_TEMPLATE
+LORE_COMPILED_TEMPLATE Preferences<> rankings_as_preferences<>(FeatureMatrix, const std::vector<Ranking>&,
+                                                               Index);
+#endif
 
 }  // namespace lore

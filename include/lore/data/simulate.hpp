@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "lore/core/compiled.hpp"
 #include "lore/core/error.hpp"
 #include "lore/core/numerics.hpp"
 #include "lore/core/random.hpp"
@@ -81,112 +82,13 @@ struct PlantedPopulation {
   Matrix<double> weights;             ///< K x users
 };
 
-namespace detail {
-
-/// B and the deviation of every feature.
-struct PlantedTruth {
-  Vector<double> deviation;   ///< d
-  Matrix<double> directions;  ///< d x K
-};
-
-template <class Lazy = void>
-[[nodiscard]] PlantedTruth planted_truth(const PlantedOptions& options) {
-  const Index d = options.dimension;
-  PlantedTruth truth{Vector<double>(d), Matrix<double>(d, options.rank)};
-  for (Index j = 0; j < d; ++j) truth.deviation(j) = std::pow(static_cast<double>(j + 1), -options.decay);
-  truth.deviation *= options.spread * std::sqrt(static_cast<double>(d)) / truth.deviation.norm();
-  Rng rng = make_rng(options.seed, 0);
-  Vector<double> common(d);
-  fill_normal(rng, common);
-  fill_normal(rng, truth.directions);
-  truth.directions.colwise() += options.shared * common;
-  if (options.strong < d) truth.directions.bottomRows(d - options.strong) *= options.weak;
-  const double mean_square =
-      (truth.deviation.asDiagonal() * truth.directions).squaredNorm() / static_cast<double>(options.rank);
-  truth.directions *= options.margin_deviation / std::sqrt(mean_square);
-  return truth;
-}
-
-/// One comparison: x drawn, stored in T, and turned round unless the user chooses it.
-template <class T>
-void draw_planted(Rng& rng, const Vector<double>& deviation, const Vector<double>& head, T* out) {
-  double margin = 0;
-  for (Index j = 0; j < deviation.size(); ++j) {
-    const T stored = static_cast<T>(static_cast<float>(deviation(j) * normal<double>(rng)));
-    out[j] = stored;
-    margin += static_cast<double>(stored) * head(j);
-  }
-  if (!bernoulli(rng, sigmoid(margin)))
-    for (Index j = 0; j < deviation.size(); ++j) out[j] = -out[j];
-}
-
-}  // namespace detail
-
 /// Draws a planted population. Every user and partition has a random stream of its own: the seed and the
 /// options fix the result whatever the executor, and other numbers of comparisons leave the rest as it is.
 /// @throws std::domain_error on options out of range, or storage f64
 /// @cost about 20 ns a value of the d x n features on one core; memory for the features alone
-[[nodiscard]] inline PlantedPopulation simulate_planted(const PlantedOptions& options = {},
-                                                        const AnyExecutor& executor = {}) {
-  options.validate();
-  detail::PlantedTruth truth = detail::planted_truth(options);
-  const Index users = options.seen_users + options.unseen_users;
-  PlantedPopulation out;
-  out.weights.resize(options.rank, users);
-  for (Index i = 0; i < users; ++i) {
-    Rng rng = make_rng(options.seed, 1, i);
-    out.weights.col(i) = dirichlet(rng, options.alpha, options.rank);
-  }
-  Preferences<Features>& preferences = out.preferences;
-  std::vector<Index> begin;
-  for (Index i = 0; i < users; ++i) {
-    begin.push_back(preferences.size());
-    const bool seen = i < options.seen_users;
-    const Index first = seen ? options.seen_train : options.unseen_shots;
-    const Index second = seen ? options.seen_test : options.unseen_test;
-    preferences.user.insert(preferences.user.end(), static_cast<std::size_t>(first + second), i);
-    preferences.partition.insert(preferences.partition.end(), static_cast<std::size_t>(first),
-                                 seen ? Partition::seen_train : Partition::unseen_few_shot);
-    preferences.partition.insert(preferences.partition.end(), static_cast<std::size_t>(second),
-                                 seen ? Partition::seen_test : Partition::unseen_test);
-  }
-  const Index n = preferences.size();
-  begin.push_back(n);
-  const auto draw = [&]<class T>(T) {
-    Eigen::Matrix<T, Dynamic, Dynamic> values(options.dimension, n);
-    executor.for_each(users, [&](Index i) {
-      const Vector<double> head = truth.directions * out.weights.col(i);
-      const auto at = static_cast<std::size_t>(i);
-      const Index train = i < options.seen_users ? options.seen_train : options.unseen_shots;
-      Rng train_rng = make_rng(options.seed, 2, i);
-      Rng test_rng = make_rng(options.seed, 3, i);
-      for (Index j = begin[at]; j < begin[at + 1]; ++j)
-        detail::draw_planted(j < begin[at] + train ? train_rng : test_rng, truth.deviation, head,
-                             values.data() + j * options.dimension);
-    });
-    return FeatureMatrix::own(std::move(values));
-  };
-  FeatureMatrix table;
-  switch (options.storage) {
-    case Storage::f32:
-      table = draw(float{});
-      break;
-    case Storage::f16:
-      table = draw(Eigen::half{});
-      break;
-    case Storage::bf16:
-      table = draw(Eigen::bfloat16{});
-      break;
-    case Storage::f64:
-      detail::raise_value("simulate_planted", "storage", name_of(options.storage), "f32, f16 or bf16");
-  }
-  preferences.features = std::make_shared<const Features>(Features::differences(std::move(table)));
-  preferences.users = users;
-  preferences.dataset = "planted";
-  preferences.encoder = "planted";
-  out.directions = std::move(truth.directions);
-  return out;
-}
+template <class Lazy = void>
+[[nodiscard]] PlantedPopulation simulate_planted(const PlantedOptions& options = {},
+                                                 const AnyExecutor& executor = {});
 
 /// Mean and deviation of each reward model's scores, to bring them to one scale.
 struct ScoreScale {
@@ -201,25 +103,7 @@ struct ScoreScale {
 ///         that is not finite, or a reward model that gives all items the same score
 /// @cost O(R * items)
 template <class Lazy = void>
-[[nodiscard]] ScoreScale score_scale(const ConstMatrixRef<double>& scores, std::span<const Index> items) {
-  constexpr const char* where = "score_scale";
-  if (items.size() < 2) detail::raise_shape(where, "items", items.size(), "at least 2");
-  ScoreScale scale{Vector<double>::Zero(scores.rows()), Vector<double>::Zero(scores.rows())};
-  for (const Index item : items) {
-    if (item < 0 || item >= scores.cols())
-      detail::raise_value(where, "item", item, "a column below " + detail::to_text(scores.cols()));
-    scale.mean += scores.col(item);
-  }
-  detail::check_finite(where, "sum of scores", scale.mean);
-  scale.mean /= static_cast<double>(items.size());
-  for (const Index item : items) scale.deviation += (scores.col(item) - scale.mean).cwiseAbs2();
-  scale.deviation = (scale.deviation / static_cast<double>(items.size() - 1)).cwiseSqrt();
-  for (Index r = 0; r < scores.rows(); ++r)
-    if (!(scale.deviation(r) > 0))
-      detail::raise_value(where, "deviation of reward model " + detail::to_text(r), scale.deviation(r),
-                          "above 0");
-  return scale;
-}
+[[nodiscard]] ScoreScale score_scale(const ConstMatrixRef<double>& scores, std::span<const Index> items);
 
 /// Responses to prompts with the scores that R reward models give them.
 struct ScoredResponses {
@@ -285,7 +169,137 @@ struct MixturePopulation {
 /// @cost O(R * items of the test prompts) a user; about 33 bytes a comparison
 template <class Lazy = void>
 [[nodiscard]] MixturePopulation simulate_mixtures(const ScoredResponses& responses, FeatureMatrix embeddings,
-                                                  const MixtureOptions& options = {}) {
+                                                  const MixtureOptions& options = {});
+
+#ifndef LORE_COMPILED_ELSEWHERE
+
+namespace detail {
+
+/// B and the deviation of every feature.
+struct PlantedTruth {
+  Vector<double> deviation;   ///< d
+  Matrix<double> directions;  ///< d x K
+};
+
+template <class Lazy = void>
+PlantedTruth planted_truth(const PlantedOptions& options) {
+  const Index d = options.dimension;
+  PlantedTruth truth{Vector<double>(d), Matrix<double>(d, options.rank)};
+  for (Index j = 0; j < d; ++j) truth.deviation(j) = std::pow(static_cast<double>(j + 1), -options.decay);
+  truth.deviation *= options.spread * std::sqrt(static_cast<double>(d)) / truth.deviation.norm();
+  Rng rng = make_rng(options.seed, 0);
+  Vector<double> common(d);
+  fill_normal(rng, common);
+  fill_normal(rng, truth.directions);
+  truth.directions.colwise() += options.shared * common;
+  if (options.strong < d) truth.directions.bottomRows(d - options.strong) *= options.weak;
+  const double mean_square =
+      (truth.deviation.asDiagonal() * truth.directions).squaredNorm() / static_cast<double>(options.rank);
+  truth.directions *= options.margin_deviation / std::sqrt(mean_square);
+  return truth;
+}
+
+/// One comparison: x drawn, stored in T, and turned round unless the user chooses it.
+template <class T>
+void draw_planted(Rng& rng, const Vector<double>& deviation, const Vector<double>& head, T* out) {
+  double margin = 0;
+  for (Index j = 0; j < deviation.size(); ++j) {
+    const T stored = static_cast<T>(static_cast<float>(deviation(j) * normal<double>(rng)));
+    out[j] = stored;
+    margin += static_cast<double>(stored) * head(j);
+  }
+  if (!bernoulli(rng, sigmoid(margin)))
+    for (Index j = 0; j < deviation.size(); ++j) out[j] = -out[j];
+}
+
+}  // namespace detail
+
+template <class Lazy>
+PlantedPopulation simulate_planted(const PlantedOptions& options, const AnyExecutor& executor) {
+  options.validate();
+  detail::PlantedTruth truth = detail::planted_truth(options);
+  const Index users = options.seen_users + options.unseen_users;
+  PlantedPopulation out;
+  out.weights.resize(options.rank, users);
+  for (Index i = 0; i < users; ++i) {
+    Rng rng = make_rng(options.seed, 1, i);
+    out.weights.col(i) = dirichlet(rng, options.alpha, options.rank);
+  }
+  Preferences<Features>& preferences = out.preferences;
+  std::vector<Index> begin;
+  for (Index i = 0; i < users; ++i) {
+    begin.push_back(preferences.size());
+    const bool seen = i < options.seen_users;
+    const Index first = seen ? options.seen_train : options.unseen_shots;
+    const Index second = seen ? options.seen_test : options.unseen_test;
+    preferences.user.insert(preferences.user.end(), static_cast<std::size_t>(first + second), i);
+    preferences.partition.insert(preferences.partition.end(), static_cast<std::size_t>(first),
+                                 seen ? Partition::seen_train : Partition::unseen_few_shot);
+    preferences.partition.insert(preferences.partition.end(), static_cast<std::size_t>(second),
+                                 seen ? Partition::seen_test : Partition::unseen_test);
+  }
+  const Index n = preferences.size();
+  begin.push_back(n);
+  const auto draw = [&]<class T>(T) {
+    Eigen::Matrix<T, Dynamic, Dynamic> values(options.dimension, n);
+    executor.for_each(users, [&](Index i) {
+      const Vector<double> head = truth.directions * out.weights.col(i);
+      const auto at = static_cast<std::size_t>(i);
+      const Index train = i < options.seen_users ? options.seen_train : options.unseen_shots;
+      Rng train_rng = make_rng(options.seed, 2, i);
+      Rng test_rng = make_rng(options.seed, 3, i);
+      for (Index j = begin[at]; j < begin[at + 1]; ++j)
+        detail::draw_planted(j < begin[at] + train ? train_rng : test_rng, truth.deviation, head,
+                             values.data() + j * options.dimension);
+    });
+    return FeatureMatrix::own(std::move(values));
+  };
+  FeatureMatrix table;
+  switch (options.storage) {
+    case Storage::f32:
+      table = draw(float{});
+      break;
+    case Storage::f16:
+      table = draw(Eigen::half{});
+      break;
+    case Storage::bf16:
+      table = draw(Eigen::bfloat16{});
+      break;
+    case Storage::f64:
+      detail::raise_value("simulate_planted", "storage", name_of(options.storage), "f32, f16 or bf16");
+  }
+  preferences.features = std::make_shared<const Features>(Features::differences(std::move(table)));
+  preferences.users = users;
+  preferences.dataset = "planted";
+  preferences.encoder = "planted";
+  out.directions = std::move(truth.directions);
+  return out;
+}
+
+template <class Lazy>
+ScoreScale score_scale(const ConstMatrixRef<double>& scores, std::span<const Index> items) {
+  constexpr const char* where = "score_scale";
+  if (items.size() < 2) detail::raise_shape(where, "items", items.size(), "at least 2");
+  ScoreScale scale{Vector<double>::Zero(scores.rows()), Vector<double>::Zero(scores.rows())};
+  for (const Index item : items) {
+    if (item < 0 || item >= scores.cols())
+      detail::raise_value(where, "item", item, "a column below " + detail::to_text(scores.cols()));
+    scale.mean += scores.col(item);
+  }
+  detail::check_finite(where, "sum of scores", scale.mean);
+  scale.mean /= static_cast<double>(items.size());
+  for (const Index item : items) scale.deviation += (scores.col(item) - scale.mean).cwiseAbs2();
+  scale.deviation = (scale.deviation / static_cast<double>(items.size() - 1)).cwiseSqrt();
+  for (Index r = 0; r < scores.rows(); ++r)
+    if (!(scale.deviation(r) > 0))
+      detail::raise_value(where, "deviation of reward model " + detail::to_text(r), scale.deviation(r),
+                          "above 0");
+  return scale;
+}
+
+template <class Lazy>
+MixturePopulation simulate_mixtures(const ScoredResponses& responses, FeatureMatrix embeddings,
+                                    const MixtureOptions& options) {
   constexpr const char* where = "simulate_mixtures";
   options.validate();
   responses.validate();
@@ -360,5 +374,14 @@ template <class Lazy = void>
   preferences.users = users;
   return out;
 }
+
+#endif
+
+#ifdef LORE_COMPILED_TEMPLATE
+LORE_COMPILED_TEMPLATE PlantedPopulation simulate_planted<>(const PlantedOptions&, const AnyExecutor&);
+LORE_COMPILED_TEMPLATE ScoreScale score_scale<>(const ConstMatrixRef<double>&, std::span<const Index>);
+LORE_COMPILED_TEMPLATE MixturePopulation simulate_mixtures<>(const ScoredResponses&, FeatureMatrix,
+                                                             const MixtureOptions&);
+#endif
 
 }  // namespace lore

@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "lore/core/compiled.hpp"
 #include "lore/core/error.hpp"
 #include "lore/core/random.hpp"
 #include "lore/core/types.hpp"
@@ -46,35 +47,6 @@ struct Portion {
   }
 };
 
-namespace detail {
-
-/// Splits positions, in order, into units: one a group in order of first appearance, or one a position where
-/// `group` is empty.
-[[nodiscard]] inline std::vector<std::vector<Index>> units_of(std::span<const Index> positions,
-                                                              std::span<const Index> group) {
-  std::vector<std::vector<Index>> units;
-  std::map<Index, std::size_t> place;
-  for (const Index p : positions) {
-    if (group.empty()) {
-      units.push_back({p});
-      continue;
-    }
-    const auto [known, added] = place.emplace(group[static_cast<std::size_t>(p)], units.size());
-    if (added) units.emplace_back();
-    units[known->second].push_back(p);
-  }
-  return units;
-}
-
-/// Positions by user id, each in file order.
-[[nodiscard]] inline std::map<Index, std::vector<Index>> positions_by_user(std::span<const Index> user) {
-  std::map<Index, std::vector<Index>> by_user;
-  for (std::size_t j = 0; j < user.size(); ++j) by_user[user[j]].push_back(static_cast<Index>(j));
-  return by_user;
-}
-
-}  // namespace detail
-
 struct WithinUserOptions {
   Portion train{};            ///< of each user's groups, or comparisons without groups
   Order order = Order::file;  ///< the first ones in the file train, or a random choice
@@ -87,26 +59,9 @@ struct WithinUserOptions {
 /// @return n sides
 /// @throws std::invalid_argument when the lengths differ; std::domain_error on options out of range
 /// @cost O(n log n)
-[[nodiscard]] inline std::vector<Side> split_within_users(std::span<const Index> user,
-                                                          std::span<const Index> group,
-                                                          const WithinUserOptions& options = {}) {
-  options.train.validate();
-  if (!group.empty())
-    detail::check_size("split_within_users", "group", static_cast<Index>(group.size()),
-                       static_cast<Index>(user.size()));
-  std::vector<Side> side(user.size(), Side::test);
-  for (const auto& [id, positions] : detail::positions_by_user(user)) {
-    std::vector<std::vector<Index>> units = detail::units_of(positions, group);
-    if (options.order == Order::shuffled) {
-      Rng rng = make_rng(options.seed, id);
-      shuffle(rng, std::span(units));
-    }
-    const auto take = static_cast<std::size_t>(options.train.of(static_cast<Index>(units.size())));
-    for (std::size_t unit = 0; unit < take; ++unit)
-      for (const Index p : units[unit]) side[static_cast<std::size_t>(p)] = Side::train;
-  }
-  return side;
-}
+template <class Lazy = void>
+[[nodiscard]] std::vector<Side> split_within_users(std::span<const Index> user, std::span<const Index> group,
+                                                   const WithinUserOptions& options = {});
 
 /// Who is seen in training and who is not; ids ascending.
 struct UserSplit {
@@ -118,21 +73,8 @@ struct UserSplit {
 /// when any may be.
 /// @param ids  distinct user ids
 /// @throws std::domain_error on a portion out of range   @cost O(users log users)
-[[nodiscard]] inline UserSplit split_users(std::vector<Index> ids, const Portion& seen, std::uint64_t seed) {
-  seen.validate();
-  const auto total = static_cast<Index>(ids.size());
-  const bool none = total == 0 || (seen.count ? *seen.count == 0 : seen.fraction == 0);
-  const Index take = none ? 0 : std::max<Index>(1, seen.of(total));
-  std::sort(ids.begin(), ids.end());
-  Rng rng = make_rng(seed);
-  shuffle(rng, std::span(ids));
-  UserSplit out;
-  out.seen.assign(ids.begin(), ids.begin() + take);
-  out.unseen.assign(ids.begin() + take, ids.end());
-  std::sort(out.seen.begin(), out.seen.end());
-  std::sort(out.unseen.begin(), out.unseen.end());
-  return out;
-}
+template <class Lazy = void>
+[[nodiscard]] UserSplit split_users(std::vector<Index> ids, const Portion& seen, std::uint64_t seed);
 
 /// What a protocol left out, and why.
 struct Dropped {
@@ -188,12 +130,65 @@ struct GroupProtocol {
   }
 };
 
+/// Users present in both parts, the smallest dropped, the others shuffled and split into seen and unseen. A
+/// seen user keeps at most `max_train` training comparisons, an unseen one at most `max_shots`; both keep
+/// their whole test part. A training comparison whose group the same user also has in the test part is left
+/// out, before anything is counted. "Smallest" is by training comparisons, then test comparisons, then id.
+/// @param user   n ids
+/// @param side   n: the part that each comparison comes in
+/// @param group  n groups, or empty
+/// @throws std::invalid_argument when the lengths differ; std::domain_error on options out of range
+/// @cost O(n log n)
+template <class Lazy = void>
+[[nodiscard]] Split split_two_parts(std::span<const Index> user, std::span<const Side> side,
+                                    std::span<const Index> group, const TwoPartProtocol& protocol = {});
+
+/// Users with at least `min_groups` groups; a part of each user's groups, rounded down, trains and the rest
+/// tests; users are shuffled and split into seen and unseen.
+/// @param user   n ids
+/// @param group  n groups, or empty: every comparison is a group of its own
+/// @throws std::invalid_argument when the lengths differ; std::domain_error on options out of range
+/// @cost O(n log n)
+template <class Lazy = void>
+[[nodiscard]] Split split_groups(std::span<const Index> user, std::span<const Index> group,
+                                 const GroupProtocol& protocol = {});
+
+#ifndef LORE_COMPILED_ELSEWHERE
+
 namespace detail {
 
+/// Splits positions, in order, into units: one a group in order of first appearance, or one a position where
+/// `group` is empty.
+template <class Lazy = void>
+[[nodiscard]] std::vector<std::vector<Index>> units_of(std::span<const Index> positions,
+                                                       std::span<const Index> group) {
+  std::vector<std::vector<Index>> units;
+  std::map<Index, std::size_t> place;
+  for (const Index p : positions) {
+    if (group.empty()) {
+      units.push_back({p});
+      continue;
+    }
+    const auto [known, added] = place.emplace(group[static_cast<std::size_t>(p)], units.size());
+    if (added) units.emplace_back();
+    units[known->second].push_back(p);
+  }
+  return units;
+}
+
+/// Positions by user id, each in file order.
+template <class Lazy = void>
+[[nodiscard]] std::map<Index, std::vector<Index>> positions_by_user(std::span<const Index> user) {
+  std::map<Index, std::vector<Index>> by_user;
+  for (std::size_t j = 0; j < user.size(); ++j) by_user[user[j]].push_back(static_cast<Index>(j));
+  return by_user;
+}
+
 /// Sides and users to a `Split`; `keep` is 0 for comparisons left out.
-[[nodiscard]] inline Split assemble_split(std::span<const Index> user, std::span<const Side> side,
-                                          std::span<const std::uint8_t> keep, const UserSplit& users,
-                                          std::vector<Dropped> dropped) {
+template <class Lazy = void>
+[[nodiscard]] Split assemble_split(std::span<const Index> user, std::span<const Side> side,
+                                   std::span<const std::uint8_t> keep, const UserSplit& users,
+                                   std::vector<Dropped> dropped) {
   Split out;
   std::map<Index, bool> seen;
   for (const Index id : users.seen) seen[id] = true;
@@ -222,18 +217,47 @@ namespace detail {
 
 }  // namespace detail
 
-/// Users present in both parts, the smallest dropped, the others shuffled and split into seen and unseen. A
-/// seen user keeps at most `max_train` training comparisons, an unseen one at most `max_shots`; both keep
-/// their whole test part. A training comparison whose group the same user also has in the test part is left
-/// out, before anything is counted. "Smallest" is by training comparisons, then test comparisons, then id.
-/// @param user   n ids
-/// @param side   n: the part that each comparison comes in
-/// @param group  n groups, or empty
-/// @throws std::invalid_argument when the lengths differ; std::domain_error on options out of range
-/// @cost O(n log n)
-[[nodiscard]] inline Split split_two_parts(std::span<const Index> user, std::span<const Side> side,
-                                           std::span<const Index> group,
-                                           const TwoPartProtocol& protocol = {}) {
+template <class Lazy>
+std::vector<Side> split_within_users(std::span<const Index> user, std::span<const Index> group,
+                                     const WithinUserOptions& options) {
+  options.train.validate();
+  if (!group.empty())
+    detail::check_size("split_within_users", "group", static_cast<Index>(group.size()),
+                       static_cast<Index>(user.size()));
+  std::vector<Side> side(user.size(), Side::test);
+  for (const auto& [id, positions] : detail::positions_by_user(user)) {
+    std::vector<std::vector<Index>> units = detail::units_of(positions, group);
+    if (options.order == Order::shuffled) {
+      Rng rng = make_rng(options.seed, id);
+      shuffle(rng, std::span(units));
+    }
+    const auto take = static_cast<std::size_t>(options.train.of(static_cast<Index>(units.size())));
+    for (std::size_t unit = 0; unit < take; ++unit)
+      for (const Index p : units[unit]) side[static_cast<std::size_t>(p)] = Side::train;
+  }
+  return side;
+}
+
+template <class Lazy>
+UserSplit split_users(std::vector<Index> ids, const Portion& seen, std::uint64_t seed) {
+  seen.validate();
+  const auto total = static_cast<Index>(ids.size());
+  const bool none = total == 0 || (seen.count ? *seen.count == 0 : seen.fraction == 0);
+  const Index take = none ? 0 : std::max<Index>(1, seen.of(total));
+  std::sort(ids.begin(), ids.end());
+  Rng rng = make_rng(seed);
+  shuffle(rng, std::span(ids));
+  UserSplit out;
+  out.seen.assign(ids.begin(), ids.begin() + take);
+  out.unseen.assign(ids.begin() + take, ids.end());
+  std::sort(out.seen.begin(), out.seen.end());
+  std::sort(out.unseen.begin(), out.unseen.end());
+  return out;
+}
+
+template <class Lazy>
+Split split_two_parts(std::span<const Index> user, std::span<const Side> side, std::span<const Index> group,
+                      const TwoPartProtocol& protocol) {
   constexpr const char* where = "split_two_parts";
   protocol.validate();
   const auto n = static_cast<Index>(user.size());
@@ -315,14 +339,8 @@ namespace detail {
   return detail::assemble_split(user, side, keep, users, {leaks, absent, smallest, surplus, surplus_shots});
 }
 
-/// Users with at least `min_groups` groups; a part of each user's groups, rounded down, trains and the rest
-/// tests; users are shuffled and split into seen and unseen.
-/// @param user   n ids
-/// @param group  n groups, or empty: every comparison is a group of its own
-/// @throws std::invalid_argument when the lengths differ; std::domain_error on options out of range
-/// @cost O(n log n)
-[[nodiscard]] inline Split split_groups(std::span<const Index> user, std::span<const Index> group,
-                                        const GroupProtocol& protocol = {}) {
+template <class Lazy>
+Split split_groups(std::span<const Index> user, std::span<const Index> group, const GroupProtocol& protocol) {
   protocol.validate();
   const WithinUserOptions within{
       .train = protocol.train, .order = protocol.order, .seed = derive_seed(protocol.seed, 1)};
@@ -342,5 +360,17 @@ namespace detail {
   const UserSplit users = split_users(std::move(ids), protocol.seen, derive_seed(protocol.seed, 0));
   return detail::assemble_split(user, side, keep, users, {few});
 }
+
+#endif
+
+#ifdef LORE_COMPILED_TEMPLATE
+LORE_COMPILED_TEMPLATE std::vector<Side> split_within_users<>(std::span<const Index>, std::span<const Index>,
+                                                              const WithinUserOptions&);
+LORE_COMPILED_TEMPLATE UserSplit split_users<>(std::vector<Index>, const Portion&, std::uint64_t);
+LORE_COMPILED_TEMPLATE Split split_two_parts<>(std::span<const Index>, std::span<const Side>,
+                                               std::span<const Index>, const TwoPartProtocol&);
+LORE_COMPILED_TEMPLATE Split split_groups<>(std::span<const Index>, std::span<const Index>,
+                                            const GroupProtocol&);
+#endif
 
 }  // namespace lore

@@ -71,8 +71,8 @@ namespace detail {
 
 /// The reward of one user from the user's own comparisons, in units of the temperature.
 template <Real Scalar, class Store>
-[[nodiscard]] RidgeLogistic<Scalar> own_reward(const Comparisons<Store>& comparisons, Index user,
-                                               Scalar temperature) {
+[[nodiscard]] RidgeLogistic own_reward(const Comparisons<Store>& comparisons, Index user,
+                                       Scalar temperature) {
   const Index begin = comparisons.begin(user), m = comparisons.count(user);
   Matrix<Scalar> X(comparisons.dimension(), m);
   for (Index j = 0; j < m; ++j)
@@ -80,7 +80,7 @@ template <Real Scalar, class Store>
   const auto& all = comparisons.weight;
   std::vector<float> omega;
   if (!all.empty()) omega.assign(all.begin() + begin, all.begin() + begin + m);
-  return RidgeLogistic<Scalar>(Matrix<Scalar>(X / temperature), omega);
+  return RidgeLogistic((X / temperature).template cast<double>(), std::move(omega));
 }
 
 /// x_j'v for the comparisons of one user.
@@ -118,7 +118,7 @@ template <Real Scalar, class Store>
   executor.for_each(some.users(), [&](Index i) {
     for (const Fold<Store>& fold : parts) {
       if (fold.train.count(i) == 0 || fold.held_out.count(i) == 0) continue;
-      RidgeLogistic<Scalar> own = own_reward<Scalar>(fold.train, i, temperature);
+      RidgeLogistic own = own_reward<Scalar>(fold.train, i, temperature);
       Vector<Scalar> margins(fold.held_out.count(i));
       for (std::size_t s = 0; s < scales.size(); ++s) {
         margins_of_user<Scalar>(fold.held_out, i, own.fit(mean_square / (scales[s] * scales[s])), margins);

@@ -7,9 +7,6 @@
 #include <limits>
 #include <vector>
 
-#include <Eigen/Cholesky>
-#include <Eigen/SVD>
-
 #include "lore/core/compiled.hpp"
 #include "lore/core/error.hpp"
 #include "lore/core/types.hpp"
@@ -24,6 +21,7 @@
 #include "lore/objective/loss.hpp"
 #include "lore/parallel/executor.hpp"
 #include "lore/select/figures.hpp"
+#include "lore/solve/dense.hpp"
 
 namespace lore {
 
@@ -56,20 +54,13 @@ template <Real Scalar>
     if (norms(k) > 0) directions.col(k) /= norms(k);
   out.cosines = directions.transpose() * directions;
   // Singular values through the K x K factor of a QR decomposition: V may be very tall.
-  const Matrix<double> R =
-      V.rows() > K
-          ? Matrix<double>(V.householderQr().matrixQR().topRows(K).template triangularView<Eigen::Upper>())
-          : V;
-  out.singular_values = Eigen::JacobiSVD<Matrix<double>>(R).singularValues();
+  const Matrix<double> R = V.rows() > K ? detail::triangular_factor(V) : V;
+  out.singular_values = detail::singular_values(R);
   Vector<double> used = out.singular_values;
-  if (users > 0)
-    used =
-        Eigen::JacobiSVD<Matrix<double>>(Matrix<double>(R *
-                                                        (model.weights.template cast<double>() *
-                                                         model.weights.template cast<double>().transpose()) *
-                                                        R.transpose()))
-            .singularValues()
-            .cwiseSqrt();
+  if (users > 0) {
+    const Matrix<double> W = model.weights.template cast<double>(), RW = R * W;
+    used = detail::singular_values(RW * RW.transpose()).cwiseSqrt();
+  }
   const double total = used.sum();
   double entropy = 0;
   for (const double s : used)
@@ -162,10 +153,9 @@ template <Real Scalar, class Store, class Loss = BradleyTerry>
     user.separable = separable<Scalar>(Z);
     user.all_right = Z.cols() > 0 && (Z.transpose() * fits[at].weights).minCoeff() > 0;
     if (!wide) return;
-    const Matrix<double> C = prior.Q.transpose() * fits[at].covariance.template cast<double>() * prior.Q;
+    Matrix<double> C = prior.Q.transpose() * fits[at].covariance.template cast<double>() * prior.Q, inverse;
     user.from_data = std::clamp(1 - prior.precision.cwiseProduct(C).sum() / D, 0.0, 1.0);
-    const Eigen::LLT<Matrix<double>> factor(C);
-    const double log_determinant = 2 * factor.matrixLLT().diagonal().array().log().sum();
+    const double log_determinant = detail::invert_positive(C, inverse);
     user.information = std::max(0.0, -0.5 * (prior.log_determinant + log_determinant));
   });
   for (const UserDiagnosis& user : out.users) {

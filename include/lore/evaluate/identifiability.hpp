@@ -7,9 +7,8 @@
 #include <cstdint>
 #include <limits>
 #include <unordered_map>
+#include <utility>
 #include <vector>
-
-#include <Eigen/SVD>
 
 #include "lore/core/compiled.hpp"
 #include "lore/core/error.hpp"
@@ -21,6 +20,7 @@
 #include "lore/objective/pass.hpp"
 #include "lore/parallel/executor.hpp"
 #include "lore/select/folds.hpp"
+#include "lore/solve/dense.hpp"
 
 namespace lore {
 
@@ -62,27 +62,44 @@ struct MarginSpace {
   Matrix<double> basis;     ///< K x r: basis'Z has orthonormal rows
   Vector<double> variance;  ///< r, of the principal axes
   std::vector<Index> user;
-
-  template <Real Scalar, class Store>
-  MarginSpace(const RewardModel<Scalar>& model, Pass<Scalar, Store>& pass)
-      : Z(pass.scores(model.basis.matrix()).template cast<double>()),
-        W(model.weights.template cast<double>()),
-        user(model.user) {
-    const RotatedBasis axes = principal_axes(Matrix<double>::Zero(1, Z.rows()), W, Z);
-    mean = W.rowwise().mean();
-    W.colwise() -= mean;
-    variance = axes.variance;
-    basis = axes.rotation;
-    for (Index k = 0; k < basis.cols(); ++k) basis.col(k) /= (basis.col(k).transpose() * Z).norm();
-  }
 };
+
+/// @param Z  K x n   @param W  K x users   @param user  ids
+template <class Lazy = void>
+[[nodiscard]] MarginSpace margin_space(Matrix<double> Z, Matrix<double> W, std::vector<Index> user);
+
+template <Real Scalar, class Store>
+[[nodiscard]] MarginSpace margin_space(const RewardModel<Scalar>& model, Pass<Scalar, Store>& pass) {
+  return margin_space(pass.scores(model.basis.matrix()).template cast<double>(),
+                      model.weights.template cast<double>(), model.user);
+}
 
 [[nodiscard]] inline double cosine(double product, double a, double b) {
   return a > 0 && b > 0 ? product / std::sqrt(a * b) : std::numeric_limits<double>::quiet_NaN();
 }
 
 template <class Lazy = void>
-[[nodiscard]] Agreement agreement_of(const MarginSpace& a, const MarginSpace& b) {
+[[nodiscard]] Agreement agreement_of(const MarginSpace& a, const MarginSpace& b);
+
+/// Means of each part; of cosines and axes as many as all have.
+template <class Lazy = void>
+[[nodiscard]] Agreement mean_agreement(const std::vector<Agreement>& all);
+
+#ifndef LORE_COMPILED_ELSEWHERE
+
+template <class Lazy>
+MarginSpace margin_space(Matrix<double> Z, Matrix<double> W, std::vector<Index> user) {
+  const RotatedBasis axes = principal_axes(Matrix<double>::Zero(1, Z.rows()), W, Z);
+  MarginSpace out{std::move(Z), std::move(W), {}, axes.rotation, axes.variance, std::move(user)};
+  out.mean = out.W.rowwise().mean();
+  out.W.colwise() -= out.mean;
+  for (Index k = 0; k < out.basis.cols(); ++k)
+    out.basis.col(k) /= (out.basis.col(k).transpose() * out.Z).norm();
+  return out;
+}
+
+template <class Lazy>
+Agreement agreement_of(const MarginSpace& a, const MarginSpace& b) {
   Agreement out;
   const Matrix<double> cross = a.Z * b.Z.transpose(), aa = a.Z * a.Z.transpose(), bb = b.Z * b.Z.transpose();
   out.common = cosine(a.mean.dot(cross * b.mean), a.mean.dot(aa * a.mean), b.mean.dot(bb * b.mean));
@@ -102,7 +119,7 @@ template <class Lazy = void>
   out.personal = cosine(product(A, cross, B), product(A, aa, A), product(B, bb, B));
   if (a.basis.cols() == 0 || b.basis.cols() == 0) return out;
   const Matrix<double> overlap = a.basis.transpose() * cross * b.basis;
-  out.cosines = Eigen::JacobiSVD<Matrix<double>>(overlap).singularValues().cwiseMin(1.0);
+  out.cosines = singular_values(overlap).cwiseMin(1.0);
   const Vector<double> squares = overlap.colwise().squaredNorm().transpose().cwiseMin(1.0);
   out.axes = overlap.rowwise().squaredNorm().cwiseMin(1.0);
   out.subspace =
@@ -110,8 +127,8 @@ template <class Lazy = void>
   return out;
 }
 
-/// Means of each part; of cosines and axes as many as all have.
-[[nodiscard]] inline Agreement mean_agreement(const std::vector<Agreement>& all) {
+template <class Lazy>
+Agreement mean_agreement(const std::vector<Agreement>& all) {
   Agreement out;
   if (all.empty()) return out;
   const auto mean = [&](auto member) {
@@ -134,6 +151,14 @@ template <class Lazy = void>
   return out;
 }
 
+#endif
+
+#ifdef LORE_COMPILED_TEMPLATE
+LORE_COMPILED_TEMPLATE MarginSpace margin_space<>(Matrix<double>, Matrix<double>, std::vector<Index>);
+LORE_COMPILED_TEMPLATE Agreement agreement_of<>(const MarginSpace&, const MarginSpace&);
+LORE_COMPILED_TEMPLATE Agreement mean_agreement<>(const std::vector<Agreement>&);
+#endif
+
 }  // namespace detail
 
 /// Agreement of two models on some comparisons x_j. With a_ij = x_j' V (w_i - mean w) the personal margins,
@@ -148,7 +173,7 @@ template <Real Scalar, class Store>
 [[nodiscard]] Agreement agreement(const RewardModel<Scalar>& a, const RewardModel<Scalar>& b,
                                   const Comparisons<Store>& comparisons, const AnyExecutor& executor) {
   Pass<Scalar, Store> pass(comparisons, executor);
-  return detail::agreement_of(detail::MarginSpace(a, pass), detail::MarginSpace(b, pass));
+  return detail::agreement_of(detail::margin_space(a, pass), detail::margin_space(b, pass));
 }
 
 /// Fits again by fit(comparisons, seed), a `RewardModel` each time: with the seeds after `seed`, and on each
@@ -174,10 +199,10 @@ template <Real Scalar, class Store>
                                               const Comparisons<Store>& comparisons,
                                               const AnyExecutor& executor) {
   Pass<Scalar, Store> pass(comparisons, executor);
-  const detail::MarginSpace own(model, pass);
+  const detail::MarginSpace own = detail::margin_space(model, pass);
   const auto spaces = [&](const std::vector<RewardModel<Scalar>>& models) {
     std::vector<detail::MarginSpace> out;
-    for (const RewardModel<Scalar>& other : models) out.emplace_back(other, pass);
+    for (const RewardModel<Scalar>& other : models) out.push_back(detail::margin_space(other, pass));
     return out;
   };
   const auto with_model = [&](const std::vector<detail::MarginSpace>& others) {

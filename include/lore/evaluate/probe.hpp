@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "lore/core/compiled.hpp"
 #include "lore/core/error.hpp"
 #include "lore/core/types.hpp"
 #include "lore/data/features.hpp"
@@ -59,11 +60,18 @@ struct SurfaceProbe {
 /// @throws std::invalid_argument on shapes that do not agree; std::domain_error on values that are not
 /// finite, an id below 0 or a row that S has not
 /// @cost  folds (1 + groups) O(n s^2 + s^3)   @ref Singhal et al. 2023 (length); Zheng et al. 2023 (position)
-template <class Lazy = void>  // compiled where it is called
+template <class Lazy = void>
 [[nodiscard]] SurfaceProbe surface_probe(const Matrix<float>& S, const std::vector<Index>& user,
                                          const std::vector<Index>& group,
                                          const std::vector<ProbeGroup>& groups, const AnyExecutor& executor,
-                                         const ProbeOptions& options = {}) {
+                                         const ProbeOptions& options = {});
+
+#ifndef LORE_COMPILED_ELSEWHERE
+
+template <class Lazy>
+SurfaceProbe surface_probe(const Matrix<float>& S, const std::vector<Index>& user,
+                           const std::vector<Index>& group, const std::vector<ProbeGroup>& groups,
+                           const AnyExecutor& executor, const ProbeOptions& options) {
   constexpr const char* where = "surface_probe";
   options.validate();
   detail::check_size(where, "users", static_cast<Index>(user.size()), S.cols());
@@ -107,7 +115,7 @@ template <class Lazy = void>  // compiled where it is called
       train = scale.asDiagonal() * train;
       const double deviation = options.prior_deviation;
       const Vector<float> v = scale.cwiseProduct(
-          detail::RidgeLogistic<float>(std::move(train)).fit(1 / (deviation * deviation)).cast<float>());
+          detail::RidgeLogistic(train.cast<double>()).fit(1 / (deviation * deviation)).cast<float>());
       const Vector<float> margins = taken(fold.held_out).transpose() * v;
       for (Index p = 0; p < margins.size(); ++p)
         right(fold.held_out.column[static_cast<std::size_t>(p)]) = margins(p) > 0   ? 1.0
@@ -125,5 +133,13 @@ template <class Lazy = void>  // compiled where it is called
     out.groups.emplace_back(groups[g].name, std::move(scores[g + 1]));
   return out;
 }
+
+#endif
+
+#ifdef LORE_COMPILED_TEMPLATE
+LORE_COMPILED_TEMPLATE SurfaceProbe surface_probe<>(const Matrix<float>&, const std::vector<Index>&,
+                                                    const std::vector<Index>&, const std::vector<ProbeGroup>&,
+                                                    const AnyExecutor&, const ProbeOptions&);
+#endif
 
 }  // namespace lore

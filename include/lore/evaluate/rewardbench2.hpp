@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "lore/core/compiled.hpp"
 #include "lore/core/error.hpp"
 #include "lore/core/types.hpp"
 
@@ -62,16 +63,38 @@ struct RewardBench2Scores {
   std::vector<double> lore_variant_by_row;
 };
 
+/// RewardBench 2 scores of one head.
+///
+/// Official: in every subset but Ties a row counts 1/k when the correct response shares the highest score
+/// with k - 1 others, else 0; the subset's score is the mean over rows. Ties as `RewardBench2Ties::score`,
+/// where a row's spread is highest - lowest correct score and its gap lowest correct - highest incorrect;
+/// where a spread is 0 its margin term is 1, 0 or -1 with the sign of the smaller gap. The overall score is
+/// the mean of the subsets that are there.
+///
+/// LoRe variant: a row counts 1 when the correct response is strictly above all others; a Ties row (ref and
+/// tied alike) counts 0.5 [gap > 0] + 0.5 [gap > spread]; means as above.
+/// @throws std::invalid_argument on a row without correct or incorrect responses; std::domain_error on a
+/// score
+///         that is not finite, on several correct responses outside Ties, and in Ties on an id that is not
+///         ref:<n> or tied:<n>, an id given twice or one without its partner
+/// @cost O(scores + rows log rows)   @ref Malik et al. 2025, arXiv 2506.01937
+template <class Lazy = void>
+[[nodiscard]] RewardBench2Scores score_rewardbench2(std::span<const RewardBench2Row> rows);
+
+#ifndef LORE_COMPILED_ELSEWHERE
+
 namespace detail {
 
 inline constexpr std::array<std::string_view, 6> rewardbench2_subsets = {"Factuality", "Precise IF", "Math",
                                                                          "Safety",     "Focus",      "Ties"};
 
-[[nodiscard]] inline std::string row_label(const RewardBench2Row& row, std::size_t place) {
+template <class Lazy = void>
+[[nodiscard]] std::string row_label(const RewardBench2Row& row, std::size_t place) {
   return "row " + to_text(place) + " (" + row.subset + ", id " + row.id + ")";
 }
 
-inline void check_row(const RewardBench2Row& row, std::size_t place) {
+template <class Lazy = void>
+void check_row(const RewardBench2Row& row, std::size_t place) {
   constexpr const char* where = "score_rewardbench2";
   const auto count = static_cast<Index>(row.scores.size());
   if (row.number_correct < 1)
@@ -93,7 +116,8 @@ struct TiesRow {
   double gap = 0;     ///< lowest correct - highest incorrect
 };
 
-[[nodiscard]] inline TiesRow ties_row(const RewardBench2Row& row) {
+template <class Lazy = void>
+[[nodiscard]] TiesRow ties_row(const RewardBench2Row& row) {
   const auto middle = row.scores.begin() + row.number_correct;
   const auto [low, high] = std::minmax_element(row.scores.begin(), middle);
   return {*high - *low, *low - *std::max_element(middle, row.scores.end())};
@@ -101,7 +125,8 @@ struct TiesRow {
 
 /// tanh(gap / spread - 1) with the limits of IEEE division at spread = 0: 1 for a positive gap, -1 for a
 /// negative one, and 0 for 0/0 as in the official scorer.
-[[nodiscard]] inline double ties_margin(double gap, double spread) {
+template <class Lazy = void>
+[[nodiscard]] double ties_margin(double gap, double spread) {
   if (spread == 0) return gap > 0 ? 1 : gap < 0 ? -1 : 0;
   return std::tanh(gap / spread - 1);
 }
@@ -111,7 +136,8 @@ struct TiesId {
   std::int64_t number = 0;
 };
 
-[[nodiscard]] inline TiesId parse_ties_id(const RewardBench2Row& row, std::size_t place) {
+template <class Lazy = void>
+[[nodiscard]] TiesId parse_ties_id(const RewardBench2Row& row, std::size_t place) {
   const std::string_view id = row.id;
   TiesId out;
   std::string_view digits;
@@ -127,8 +153,9 @@ struct TiesId {
   return out;
 }
 
-[[nodiscard]] inline RewardBench2Ties score_ties(std::span<const RewardBench2Row> rows,
-                                                 std::span<const std::size_t> places) {
+template <class Lazy = void>
+[[nodiscard]] RewardBench2Ties score_ties(std::span<const RewardBench2Row> rows,
+                                          std::span<const std::size_t> places) {
   std::map<std::int64_t, TiesRow> side[2];
   for (const std::size_t place : places) {
     const TiesId id = parse_ties_id(rows[place], place);
@@ -159,22 +186,8 @@ struct TiesId {
 
 }  // namespace detail
 
-/// RewardBench 2 scores of one head.
-///
-/// Official: in every subset but Ties a row counts 1/k when the correct response shares the highest score
-/// with k - 1 others, else 0; the subset's score is the mean over rows. Ties as `RewardBench2Ties::score`,
-/// where a row's spread is highest - lowest correct score and its gap lowest correct - highest incorrect;
-/// where a spread is 0 its margin term is 1, 0 or -1 with the sign of the smaller gap. The overall score is
-/// the mean of the subsets that are there.
-///
-/// LoRe variant: a row counts 1 when the correct response is strictly above all others; a Ties row (ref and
-/// tied alike) counts 0.5 [gap > 0] + 0.5 [gap > spread]; means as above.
-/// @throws std::invalid_argument on a row without correct or incorrect responses; std::domain_error on a
-/// score
-///         that is not finite, on several correct responses outside Ties, and in Ties on an id that is not
-///         ref:<n> or tied:<n>, an id given twice or one without its partner
-/// @cost O(scores + rows log rows)   @ref Malik et al. 2025, arXiv 2506.01937
-[[nodiscard]] inline RewardBench2Scores score_rewardbench2(std::span<const RewardBench2Row> rows) {
+template <class Lazy>
+RewardBench2Scores score_rewardbench2(std::span<const RewardBench2Row> rows) {
   RewardBench2Scores out;
   std::map<std::string, std::vector<std::size_t>, std::less<>> by_subset;
   for (std::size_t place = 0; place < rows.size(); ++place) {
@@ -223,5 +236,11 @@ struct TiesId {
   }
   return out;
 }
+
+#endif
+
+#ifdef LORE_COMPILED_TEMPLATE
+LORE_COMPILED_TEMPLATE RewardBench2Scores score_rewardbench2<>(std::span<const RewardBench2Row>);
+#endif
 
 }  // namespace lore

@@ -6,12 +6,19 @@
 #include <utility>
 #include <vector>
 
-#include <Eigen/QR>
-
+#include "lore/core/compiled.hpp"
 #include "lore/core/error.hpp"
 #include "lore/core/types.hpp"
+#include "lore/solve/dense.hpp"
 
 namespace lore {
+
+namespace detail {
+
+template <class Lazy = void>
+[[nodiscard]] bool separable_columns(const Matrix<double>& Z);
+
+}  // namespace detail
 
 /// Whether some weights get every comparison right: a w in R^K with z_j'w > 0 for all j. Then the likelihood
 /// of w has no maximum: it grows for ever along w. Comparisons without scores (z_j = 0) say nothing and are
@@ -26,13 +33,19 @@ namespace lore {
 template <Real Scalar>
 [[nodiscard]] bool separable(const ConstMatrixRef<Scalar>& Z) {
   detail::check_finite("separable", "Z", Z);
+  return detail::separable_columns(Z.template cast<double>());
+}
+
+#ifndef LORE_COMPILED_ELSEWHERE
+
+template <class Lazy>
+bool detail::separable_columns(const Matrix<double>& Z) {
   const Index K = Z.rows();
   Matrix<double> A(K + 1, Z.cols());
   Index m = 0;
   for (Index j = 0; j < Z.cols(); ++j) {
-    const Vector<double> z = Z.col(j).template cast<double>();
-    const double norm = z.norm();
-    if (norm > 0) A.col(m++) << z / norm, 1;
+    const double norm = Z.col(j).norm();
+    if (norm > 0) A.col(m++) << Z.col(j) / norm, 1;
   }
   if (m == 0) return false;
   const auto separates = [&](const Vector<double>& w) {
@@ -49,8 +62,7 @@ template <Real Scalar>
     while (!active.empty()) {
       Matrix<double> chosen(K + 1, static_cast<Index>(active.size()));
       for (std::size_t a = 0; a < active.size(); ++a) chosen.col(static_cast<Index>(a)) = A.col(active[a]);
-      const Vector<double> wanted = Eigen::ColPivHouseholderQR<Matrix<double>>(chosen).solve(
-          Vector<double>(Vector<double>::Unit(K + 1, K)));
+      const Vector<double> wanted = least_squares(chosen, Vector<double>::Unit(K + 1, K));
       double step = 1;
       for (std::size_t a = 0; a < active.size(); ++a) {
         const double from = lambda(active[a]), to = wanted(static_cast<Index>(a));
@@ -75,5 +87,11 @@ template <Real Scalar>
   }
   return false;
 }
+
+#endif
+
+#ifdef LORE_COMPILED_TEMPLATE
+LORE_COMPILED_TEMPLATE bool detail::separable_columns<>(const Matrix<double>&);
+#endif
 
 }  // namespace lore

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <utility>
 
+#include "lore/core/compiled.hpp"
 #include "lore/core/types.hpp"
 #include "lore/model/prior.hpp"
 #include "lore/model/weight_map.hpp"
@@ -54,21 +55,32 @@ struct CoordinatePrior {
   }
 
   /// A covariance that is singular in a direction is held up there, from 1e-8 of its largest variance on.
-  void set(Vector<double> new_mean, const Matrix<double>& new_covariance) {
-    mean = std::move(new_mean);
-    covariance = 0.5 * (new_covariance + new_covariance.transpose());
-    const Index D = mean.size();
-    precision = Matrix<double>::Identity(D, D);
-    log_determinant = 0;
-    if (D == 0) return;
-    double lift = 1e-8 * std::max(covariance.diagonal().maxCoeff(), 1e-8);
-    for (Matrix<double> factor = covariance;
-         std::isnan(log_determinant = -invert_positive(factor, precision)) && std::isfinite(lift);
-         lift *= 10) {
-      covariance.diagonal().array() += lift;
-      factor = covariance;
-    }
-  }
+  template <class Lazy = void>
+  void set(Vector<double> new_mean, const Matrix<double>& new_covariance);
 };
+
+#ifndef LORE_COMPILED_ELSEWHERE
+
+template <class Lazy>
+void CoordinatePrior::set(Vector<double> new_mean, const Matrix<double>& new_covariance) {
+  mean = std::move(new_mean);
+  covariance = 0.5 * (new_covariance + new_covariance.transpose());
+  const Index D = mean.size();
+  precision = Matrix<double>::Identity(D, D);
+  log_determinant = 0;
+  if (D == 0) return;
+  double lift = 1e-8 * std::max(covariance.diagonal().maxCoeff(), 1e-8);
+  for (Matrix<double> factor = covariance;
+       std::isnan(log_determinant = -invert_positive(factor, precision)) && std::isfinite(lift); lift *= 10) {
+    covariance.diagonal().array() += lift;
+    factor = covariance;
+  }
+}
+
+#endif
+
+#ifdef LORE_COMPILED_TEMPLATE
+LORE_COMPILED_TEMPLATE void CoordinatePrior::set<>(Vector<double>, const Matrix<double>&);
+#endif
 
 }  // namespace lore::detail

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdint>
 
+#include "lore/core/compiled.hpp"
 #include "lore/core/types.hpp"
 #include "lore/fit/spectrum.hpp"
 #include "lore/objective/loss.hpp"
@@ -81,23 +82,7 @@ template <class Loss, Real Scalar, class Store>
 /// as vertices, moved outwards from the mean by `expand`.   @ref Araujo et al. 2001
 /// @return count x D
 template <class Lazy = void>
-[[nodiscard, gnu::noinline]] Matrix<double> vertices_of(const Matrix<double>& C, Index count, double expand) {
-  const Eigen::RowVectorXd mean = C.colwise().mean();
-  const Matrix<double> centred = C.rowwise() - mean;
-  // One more coordinate lets the first pick be the farthest user and keeps D + 1 picks independent.
-  Matrix<double> rest(C.rows(), C.cols() + 1);
-  rest.leftCols(C.cols()) = centred;
-  rest.rightCols(1).setConstant(std::sqrt(centred.squaredNorm() / static_cast<double>(C.rows())) + 1e-12);
-  Matrix<double> vertices(count, C.cols());
-  for (Index k = 0; k < count; ++k) {
-    Index pick = 0;
-    rest.rowwise().squaredNorm().maxCoeff(&pick);
-    vertices.row(k) = mean + expand * centred.row(pick);
-    const Vector<double> u = rest.row(pick).transpose().normalized();
-    rest -= (rest * u) * u.transpose();
-  }
-  return vertices;
-}
+[[nodiscard, gnu::noinline]] Matrix<double> vertices_of(const Matrix<double>& C, Index count, double expand);
 
 /// A basis for `Simplex` weights from a `Signed` fit: column k is that fit's reward at vertex k of its users'
 /// cloud.
@@ -132,5 +117,32 @@ template <Real Scalar>
   out.rightCols(rank - 1) = (B * eigen.vectors.leftCols(rank - 1)).template cast<Scalar>();
   return out;
 }
+
+#ifndef LORE_COMPILED_ELSEWHERE
+
+template <class Lazy>
+Matrix<double> vertices_of(const Matrix<double>& C, Index count, double expand) {
+  const Eigen::RowVectorXd mean = C.colwise().mean();
+  const Matrix<double> centred = C.rowwise() - mean;
+  // One more coordinate lets the first pick be the farthest user and keeps D + 1 picks independent.
+  Matrix<double> rest(C.rows(), C.cols() + 1);
+  rest.leftCols(C.cols()) = centred;
+  rest.rightCols(1).setConstant(std::sqrt(centred.squaredNorm() / static_cast<double>(C.rows())) + 1e-12);
+  Matrix<double> vertices(count, C.cols());
+  for (Index k = 0; k < count; ++k) {
+    Index pick = 0;
+    rest.rowwise().squaredNorm().maxCoeff(&pick);
+    vertices.row(k) = mean + expand * centred.row(pick);
+    const Vector<double> u = rest.row(pick).transpose().normalized();
+    rest -= (rest * u) * u.transpose();
+  }
+  return vertices;
+}
+
+#endif
+
+#ifdef LORE_COMPILED_TEMPLATE
+LORE_COMPILED_TEMPLATE Matrix<double> vertices_of<>(const Matrix<double>&, Index, double);
+#endif
 
 }  // namespace lore::detail

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "lore/core/compiled.hpp"
 #include "lore/core/error.hpp"
 #include "lore/core/types.hpp"
 #include "lore/solve/dense.hpp"
@@ -23,6 +24,31 @@ struct RotatedBasis {
   Vector<double> mean;        ///< d, the mean reward direction V mean(w)
   Vector<double> variance;    ///< r, of the rewards' margins over users and comparisons, descending
 };
+
+/// Principal axes of what users disagree about. With weights centred over users and scores Z = V'X of some
+/// comparisons, the axes make weights uncorrelated with variance 1 and scores uncorrelated, most variance of
+/// the margins first. Axes that carry less than 1e-12 of the variance are left out.
+/// @param V  d x K   @param W  K x users   @param Z  K x n, n >= 1
+/// @throws std::invalid_argument on a shape mismatch; std::domain_error on a value that is not finite
+/// @cost  O(d K^2 + (users + n) K^2 + K^3)   @ref Jolliffe 2002
+template <class Lazy = void>
+[[nodiscard]] RotatedBasis principal_axes(const ConstMatrixRef<double>& V, const ConstMatrixRef<double>& W,
+                                          const ConstMatrixRef<double>& Z);
+
+/// Rotates the axes so that users' weights are simple: each user large on few of them (varimax of the
+/// weights). Directions and weights turn together, so rewards stay as they are.
+/// @param axes  from `principal_axes`   @param scores  r x n, directions' scores of the comparisons
+/// @throws std::invalid_argument on a shape mismatch   @cost O(sweeps r^2 users)   @ref Kaiser 1958
+template <class Lazy = void>
+[[nodiscard]] RotatedBasis varimax(RotatedBasis axes, const ConstMatrixRef<double>& scores);
+
+/// The comparisons that move one direction most, first those with the largest |score|; ties in file order.
+/// @param scores  n, x'direction of every comparison   @param count  wanted, >= 0; fewer when n is smaller
+/// @return positions; the sign of their score says which way   @cost O(n log count)
+template <class Lazy = void>
+[[nodiscard]] std::vector<Index> most_moved(const ConstVectorRef<double>& scores, Index count);
+
+#ifndef LORE_COMPILED_ELSEWHERE
 
 namespace detail {
 
@@ -55,15 +81,9 @@ void order_and_sign(RotatedBasis& rotated, const Matrix<double>& scores) {
 
 }  // namespace detail
 
-/// Principal axes of what users disagree about. With weights centred over users and scores Z = V'X of some
-/// comparisons, the axes make weights uncorrelated with variance 1 and scores uncorrelated, most variance of
-/// the margins first. Axes that carry less than 1e-12 of the variance are left out.
-/// @param V  d x K   @param W  K x users   @param Z  K x n, n >= 1
-/// @throws std::invalid_argument on a shape mismatch; std::domain_error on a value that is not finite
-/// @cost  O(d K^2 + (users + n) K^2 + K^3)   @ref Jolliffe 2002
-template <class Lazy = void>
-[[nodiscard]] RotatedBasis principal_axes(const ConstMatrixRef<double>& V, const ConstMatrixRef<double>& W,
-                                          const ConstMatrixRef<double>& Z) {
+template <class Lazy>
+RotatedBasis principal_axes(const ConstMatrixRef<double>& V, const ConstMatrixRef<double>& W,
+                            const ConstMatrixRef<double>& Z) {
   const Index K = V.cols();
   detail::check_size("principal_axes", "rows of W", W.rows(), K);
   detail::check_size("principal_axes", "rows of Z", Z.rows(), K);
@@ -103,12 +123,8 @@ template <class Lazy = void>
   return out;
 }
 
-/// Rotates the axes so that users' weights are simple: each user large on few of them (varimax of the
-/// weights). Directions and weights turn together, so rewards stay as they are.
-/// @param axes  from `principal_axes`   @param scores  r x n, directions' scores of the comparisons
-/// @throws std::invalid_argument on a shape mismatch   @cost O(sweeps r^2 users)   @ref Kaiser 1958
-template <class Lazy = void>
-[[nodiscard]] RotatedBasis varimax(RotatedBasis axes, const ConstMatrixRef<double>& scores) {
+template <class Lazy>
+RotatedBasis varimax(RotatedBasis axes, const ConstMatrixRef<double>& scores) {
   const Index r = axes.directions.cols();
   Matrix<double> turn = Matrix<double>::Identity(r, r);
   detail::check_size("varimax", "rows of scores", scores.rows(), r);
@@ -143,10 +159,8 @@ template <class Lazy = void>
   return axes;
 }
 
-/// The comparisons that move one direction most, first those with the largest |score|; ties in file order.
-/// @param scores  n, x'direction of every comparison   @param count  wanted, >= 0; fewer when n is smaller
-/// @return positions; the sign of their score says which way   @cost O(n log count)
-[[nodiscard]] inline std::vector<Index> most_moved(const ConstVectorRef<double>& scores, Index count) {
+template <class Lazy>
+std::vector<Index> most_moved(const ConstVectorRef<double>& scores, Index count) {
   detail::check_non_negative("most_moved", "count", count);
   std::vector<Index> order(static_cast<std::size_t>(scores.size()));
   std::iota(order.begin(), order.end(), Index{0});
@@ -158,5 +172,15 @@ template <class Lazy = void>
   order.resize(static_cast<std::size_t>(wanted));
   return order;
 }
+
+#endif
+
+#ifdef LORE_COMPILED_TEMPLATE
+LORE_COMPILED_TEMPLATE RotatedBasis principal_axes<>(const ConstMatrixRef<double>&,
+                                                     const ConstMatrixRef<double>&,
+                                                     const ConstMatrixRef<double>&);
+LORE_COMPILED_TEMPLATE RotatedBasis varimax<>(RotatedBasis, const ConstMatrixRef<double>&);
+LORE_COMPILED_TEMPLATE std::vector<Index> most_moved<>(const ConstVectorRef<double>&, Index);
+#endif
 
 }  // namespace lore

@@ -5,13 +5,17 @@
 #include <cmath>
 #include <limits>
 
-#include <Eigen/Cholesky>
-#include <Eigen/Eigenvalues>
-
+#include "lore/core/compiled.hpp"
 #include "lore/core/types.hpp"
 
-/// Small dense algebra that fits need. What works in double is a template only so that a program compiles it
-/// once, and only if it calls it.
+#ifndef LORE_COMPILED_ELSEWHERE
+#include <Eigen/Cholesky>
+#include <Eigen/Eigenvalues>
+#include <Eigen/QR>
+#include <Eigen/SVD>
+#endif
+
+/// Dense algebra that fits and reports need. All of Eigen's decompositions are here, each compiled once.
 namespace lore::detail {
 
 /// Overwrites the lower triangle of A with L, A = L L'. @return false, A then being spoilt, unless every
@@ -51,10 +55,82 @@ void cholesky_solve(const M& L, P& x) noexcept {
   }
 }
 
+/// Eigenvalues of the symmetric A on its diagonal, eigenvectors in the columns of Q, by cyclic Jacobi
+/// rotations: short, accurate and free of allocation, for the sizes met here. @ref Golub & Van Loan 2013,
+/// section 8.5
+template <class M>
+void jacobi_eigen(M& A, M& Q) noexcept {
+  using Scalar = typename M::Scalar;
+  const Index n = A.rows();
+  Q.setIdentity();
+  const Scalar small = std::numeric_limits<Scalar>::epsilon() * A.cwiseAbs().maxCoeff();
+  for (int sweep = 0; sweep < 60; ++sweep) {
+    bool rotated = false;
+    for (Index p = 0; p < n; ++p)
+      for (Index q = p + 1; q < n; ++q) {
+        if (!(std::abs(A(p, q)) > Scalar(0.1) * small)) continue;
+        rotated = true;
+        const Scalar theta = (A(q, q) - A(p, p)) / (Scalar(2) * A(p, q));
+        const Scalar t = std::copysign(Scalar(1), theta) / (std::abs(theta) + std::hypot(theta, Scalar(1)));
+        const Scalar c = Scalar(1) / std::hypot(t, Scalar(1)), s = t * c;
+        for (Index k = 0; k < n; ++k) {
+          const Scalar left = A(k, p), right = A(k, q);
+          A(k, p) = c * left - s * right;
+          A(k, q) = s * left + c * right;
+        }
+        for (Index k = 0; k < n; ++k) {
+          const Scalar up = A(p, k), down = A(q, k);
+          A(p, k) = c * up - s * down;
+          A(q, k) = s * up + c * down;
+          const Scalar left = Q(k, p), right = Q(k, q);
+          Q(k, p) = c * left - s * right;
+          Q(k, q) = s * left + c * right;
+        }
+        A(p, q) = A(q, p) = Scalar(0);
+      }
+    if (!rotated) return;
+  }
+}
+
 /// C = H^-1 for a symmetric positive definite H, which is spoilt, by H = L D L'.
 /// @return log det H; NaN, C being left alone, unless H is positive definite   @cost n^3 / 2
 template <class Lazy = void>
-[[gnu::noinline]] double invert_positive(Matrix<double>& H, Matrix<double>& C) {
+[[gnu::noinline]] double invert_positive(Matrix<double>& H, Matrix<double>& C);
+
+/// x = H^-1 x for a symmetric positive definite H.
+template <class Lazy = void>
+void solve_positive(const Matrix<double>& H, Vector<double>& x);
+
+/// Eigenpairs of a symmetric positive semidefinite matrix.
+struct PositiveEigen {
+  Vector<double> values;   ///< descending, >= 0
+  Matrix<double> vectors;  ///< orthonormal columns in the same order
+};
+
+/// @param A  n x n, symmetric, no eigenvalue below 0 beyond rounding   @cost O(n^3)
+template <class Lazy = void>
+[[nodiscard, gnu::noinline]] PositiveEigen eigen_of_positive(const Matrix<double>& A);
+
+/// Columns of Y made orthonormal by Cholesky, twice. Y may be close to rank deficient.
+template <class Lazy = void>
+[[nodiscard, gnu::noinline]] Matrix<double> orthonormalised(Matrix<double> Y);
+
+/// Descending.
+template <class Lazy = void>
+[[nodiscard]] Vector<double> singular_values(const Matrix<double>& A);
+
+/// R of A = Q R for an A with more rows than columns.
+template <class Lazy = void>
+[[nodiscard]] Matrix<double> triangular_factor(const Matrix<double>& A);
+
+/// The x that makes |A x - b| smallest, by QR with column pivoting.
+template <class Lazy = void>
+[[nodiscard]] Vector<double> least_squares(const Matrix<double>& A, const Vector<double>& b);
+
+#ifndef LORE_COMPILED_ELSEWHERE
+
+template <class Lazy>
+double invert_positive(Matrix<double>& H, Matrix<double>& C) {
   const Index n = H.rows();
   const double rounding = static_cast<double>(n) * std::numeric_limits<double>::epsilon();
   double log_determinant = 0, product = 1;
@@ -96,59 +172,19 @@ template <class Lazy = void>
   return log_determinant;
 }
 
-/// Eigenvalues of the symmetric A on its diagonal, eigenvectors in the columns of Q, by cyclic Jacobi
-/// rotations: short, accurate and free of allocation, for the sizes met here. @ref Golub & Van Loan 2013,
-/// section 8.5
-template <class M>
-void jacobi_eigen(M& A, M& Q) noexcept {
-  using Scalar = typename M::Scalar;
-  const Index n = A.rows();
-  Q.setIdentity();
-  const Scalar small = std::numeric_limits<Scalar>::epsilon() * A.cwiseAbs().maxCoeff();
-  for (int sweep = 0; sweep < 60; ++sweep) {
-    bool rotated = false;
-    for (Index p = 0; p < n; ++p)
-      for (Index q = p + 1; q < n; ++q) {
-        if (!(std::abs(A(p, q)) > Scalar(0.1) * small)) continue;
-        rotated = true;
-        const Scalar theta = (A(q, q) - A(p, p)) / (Scalar(2) * A(p, q));
-        const Scalar t = std::copysign(Scalar(1), theta) / (std::abs(theta) + std::hypot(theta, Scalar(1)));
-        const Scalar c = Scalar(1) / std::hypot(t, Scalar(1)), s = t * c;
-        for (Index k = 0; k < n; ++k) {
-          const Scalar left = A(k, p), right = A(k, q);
-          A(k, p) = c * left - s * right;
-          A(k, q) = s * left + c * right;
-        }
-        for (Index k = 0; k < n; ++k) {
-          const Scalar up = A(p, k), down = A(q, k);
-          A(p, k) = c * up - s * down;
-          A(q, k) = s * up + c * down;
-          const Scalar left = Q(k, p), right = Q(k, q);
-          Q(k, p) = c * left - s * right;
-          Q(k, q) = s * left + c * right;
-        }
-        A(p, q) = A(q, p) = Scalar(0);
-      }
-    if (!rotated) return;
-  }
+template <class Lazy>
+void solve_positive(const Matrix<double>& H, Vector<double>& x) {
+  Eigen::LLT<Matrix<double>>(H).solveInPlace(x);
 }
 
-/// Eigenpairs of a symmetric positive semidefinite matrix.
-struct PositiveEigen {
-  Vector<double> values;   ///< descending, >= 0
-  Matrix<double> vectors;  ///< orthonormal columns in the same order
-};
-
-/// @param A  n x n, symmetric, no eigenvalue below 0 beyond rounding   @cost O(n^3)
-template <class Lazy = void>
-[[nodiscard, gnu::noinline]] PositiveEigen eigen_of_positive(const Matrix<double>& A) {
+template <class Lazy>
+PositiveEigen eigen_of_positive(const Matrix<double>& A) {
   const Eigen::SelfAdjointEigenSolver<Matrix<double>> eigen(A);
   return {eigen.eigenvalues().reverse().cwiseMax(0.0), eigen.eigenvectors().rowwise().reverse()};
 }
 
-/// Columns of Y made orthonormal by Cholesky, twice. Y may be close to rank deficient.
-template <class Lazy = void>
-[[nodiscard, gnu::noinline]] Matrix<double> orthonormalised(Matrix<double> Y) {
+template <class Lazy>
+Matrix<double> orthonormalised(Matrix<double> Y) {
   for (int round = 0; round < 2; ++round) {
     for (Index k = 0; k < Y.cols(); ++k) {
       const double norm = Y.col(k).norm();
@@ -161,5 +197,32 @@ template <class Lazy = void>
   }
   return Y;
 }
+
+template <class Lazy>
+Vector<double> singular_values(const Matrix<double>& A) {
+  return Eigen::JacobiSVD<Matrix<double>>(A).singularValues();
+}
+
+template <class Lazy>
+Matrix<double> triangular_factor(const Matrix<double>& A) {
+  return A.householderQr().matrixQR().topRows(A.cols()).template triangularView<Eigen::Upper>();
+}
+
+template <class Lazy>
+Vector<double> least_squares(const Matrix<double>& A, const Vector<double>& b) {
+  return Eigen::ColPivHouseholderQR<Matrix<double>>(A).solve(b);
+}
+
+#endif
+
+#ifdef LORE_COMPILED_TEMPLATE
+LORE_COMPILED_TEMPLATE double invert_positive<>(Matrix<double>&, Matrix<double>&);
+LORE_COMPILED_TEMPLATE void solve_positive<>(const Matrix<double>&, Vector<double>&);
+LORE_COMPILED_TEMPLATE PositiveEigen eigen_of_positive<>(const Matrix<double>&);
+LORE_COMPILED_TEMPLATE Matrix<double> orthonormalised<>(Matrix<double>);
+LORE_COMPILED_TEMPLATE Vector<double> singular_values<>(const Matrix<double>&);
+LORE_COMPILED_TEMPLATE Matrix<double> triangular_factor<>(const Matrix<double>&);
+LORE_COMPILED_TEMPLATE Vector<double> least_squares<>(const Matrix<double>&, const Vector<double>&);
+#endif
 
 }  // namespace lore::detail
