@@ -72,9 +72,9 @@ std::vector<Index> Protocol::choose(const std::vector<Index>& ranks, bool grow, 
 void Protocol::guard_new_users(Progress& progress) {
   if (!selected_ || *selected_ < 2 || interrupted()) return;
   progress.begin("holding out users as new ones", 0);
-  guarded_ = *selected_;
   guard_ = default_->guard(train_, selection_, [](const lore::Candidate&) { return interrupted(); });
   progress.end();
+  guarded_ = guard_->loses ? *selected_ : selection_.selected;
   selected_ = selection_.selected;
 }
 

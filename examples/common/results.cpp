@@ -68,6 +68,7 @@ Json json_of(const std::optional<lore::GuardReport>& guard) {
                       {"log_loss", json_of(point.log_loss)},
                       {"accuracy", json_of(point.accuracy)}});
   return {{"prior_covariance_factor", number(guard->factor)},
+          {"prior_covariance_estimated", guard->estimated},
           {"population_is_bradley_terry", guard->population.has_value()},
           {"loses", guard->loses},
           {"skipped_folds", guard->skipped},

@@ -36,6 +36,7 @@
 #include "lore/fit/joint.hpp"
 #include "lore/fit/online_user.hpp"
 #include "lore/fit/predict.hpp"
+#include "lore/fit/prior_covariance.hpp"
 #include "lore/fit/spectrum.hpp"
 #include "lore/fit/start.hpp"
 #include "lore/fit/subspace.hpp"

@@ -107,6 +107,62 @@ TEST_CASE("Users with 5 comparisons beside users with 1,500: both gain") {
   CHECK(gain(60, 66) > 0.05);
 }
 
+TEST_CASE("New users gain where seen ones have said 5 things or 800, with weights of either kind") {
+  // A joint fit of deviations to few loud users leaves a prior that is far narrower than people are.
+  const lore::Preferences<> all = lore_test::quiet_and_loud(1);
+  const lore::Comparisons<> train = all.seen_train();
+  auto fit = lore_test::default_fit(2);
+  for (const bool simplex : {true, false}) {
+    CAPTURE(simplex);
+    fit.selection.simplex = simplex;
+    const auto outcome = lore_test::run(fit, train);
+    const lore::RewardModel<float>& model = outcome.result.model;
+    REQUIRE(model.rank > 1);
+    const auto one = lore_test::fit_at(fit, train, outcome.selection.bradley_terry);
+    CAPTURE(outcome.guard.estimated, outcome.guard.factor);
+    const auto gain = [&](Index shots) { return lore_test::gain_of_new_users(model, one, all, shots); };
+    CHECK(gain(1).mean > -2 * gain(1).standard_error);
+    CHECK(gain(5).mean > 0.02);
+    CHECK(gain(20).mean > 0.06);
+    CHECK(std::stod(model.training.at("prior_covariance_factor")) == outcome.guard.factor);
+    CHECK(model.training.at("prior_covariance_estimated") == (outcome.guard.estimated ? "true" : "false"));
+  }
+}
+
+TEST_CASE("Simplex weights give way to signed ones that new users are judged better by, and to no others") {
+  const lore::Comparisons<> train = lore_test::people(3, 1).seen_train();
+  const auto fit = lore_test::default_fit(2);
+  const auto choice = [](Index rank, lore::WeightMapKind map, double q) {
+    return lore::RankChoice{{rank, map, {q, q}}, 0.5, {}};
+  };
+  const auto chosen = [&](const lore::RankChoice& simplex, const lore::RankChoice& deviations) {
+    lore::Selection selection;
+    selection.ranks = {choice(1, lore::WeightMapKind::signed_deviations, 1), simplex};
+    if (deviations.candidate.rank != simplex.candidate.rank)
+      selection.ranks.push_back(
+          choice(deviations.candidate.rank, lore::WeightMapKind::signed_deviations, 0.2));
+    selection.selected = simplex.candidate.rank;
+    selection.bradley_terry = selection.ranks.front().candidate;
+    selection.deviations = deviations;
+    const lore::GuardReport report = lore_test::guard(fit, train, selection);
+    const lore::RankChoice& now = selection.at(selection.selected);
+    CHECK_FALSE(report.points.empty());
+    CHECK(selection.deviations.has_value() == (now.candidate.weight_map == lore::WeightMapKind::simplex));
+    return now.candidate;
+  };
+  using Kind = lore::WeightMapKind;
+  const lore::RankChoice good_simplex = choice(3, Kind::simplex, 3),
+                         poor_simplex = choice(3, Kind::simplex, 0.1),
+                         good = choice(3, Kind::signed_deviations, 1),
+                         of_rank_two = choice(2, Kind::signed_deviations, 1),
+                         poor = choice(3, Kind::signed_deviations, 0.05);
+  CHECK(chosen(poor_simplex, good).weight_map == Kind::signed_deviations);
+  CHECK(chosen(poor_simplex, good).scale.others == 1);
+  CHECK(chosen(poor_simplex, of_rank_two).rank == 2);
+  CHECK(chosen(poor_simplex, of_rank_two).scale.others == 1);
+  CHECK(chosen(good_simplex, poor).weight_map == Kind::simplex);
+}
+
 TEST_CASE("The default fit takes as few people and comparisons as there are") {
   const auto fit = lore_test::default_fit();
   for (const std::vector<Index>& counts :

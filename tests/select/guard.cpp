@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "lore/data/simulate.hpp"
+#include "lore/metrics/user_scores.hpp"
 
 #include "lore_catch.hpp"
 #include "support.hpp"
@@ -56,12 +57,38 @@ TEST_CASE("People who differ gain as new users, the more the more is known of th
 
 TEST_CASE("A prior that is too narrow is widened, and one that is too wide no further") {
   const lore::Comparisons<> train = lore_test::people(3, 2).seen_train();
-  const auto factor = [&](double deviation) {
-    // A basis that is fitted for other deviations than new users' is what a wrong scale leaves behind.
-    return guard(plain, train, {3, WeightMapKind::signed_deviations, {1, deviation}}, bradley_terry).factor;
+  auto fit = plain;
+  fit.new_users.estimate = false;
+  // A basis that is fitted for other deviations than new users' is what a wrong scale leaves behind.
+  const auto report = [&](double deviation) {
+    return guard(fit, train, {3, WeightMapKind::signed_deviations, {1, deviation}}, bradley_terry);
   };
-  CHECK(factor(0.1) > 1);
-  CHECK(factor(20) <= factor(0.1));
+  const GuardReport narrow = report(0.1);
+  CHECK(narrow.factor > 1);
+  CHECK(report(20).factor <= narrow.factor);
+  // Where the covariance may be estimated, that is taken instead if it is judged better still.
+  fit.new_users.estimate = true;
+  const GuardReport either = report(0.1);
+  CHECK((either.estimated || either.factor == narrow.factor));
+  CHECK(lore::summarize_users(either.loss_by_user).mean <= lore::summarize_users(narrow.loss_by_user).mean);
+}
+
+TEST_CASE("A covariance estimated after the fit is taken where few users have said most") {
+  const lore::Comparisons<> train = lore_test::quiet_and_loud(1).seen_train();
+  const Candidate faint{4, WeightMapKind::signed_deviations, {4, 0.1}};  // as cross-validation may leave it
+  auto fixed = plain;
+  fixed.new_users.smallest_factor = fixed.new_users.largest_factor = 1;
+  fixed.new_users.estimate = false;
+  auto estimating = fixed;
+  estimating.new_users.estimate = true;
+  const GuardReport as_fitted = guard(fixed, train, faint, bradley_terry),
+                    estimated = guard(estimating, train, faint, bradley_terry);
+  CHECK_FALSE(as_fitted.estimated);
+  CHECK(estimated.estimated);
+  CHECK(lore::summarize_users(estimated.loss_by_user).mean <
+        lore::summarize_users(as_fitted.loss_by_user).mean - plain.new_users.least_improvement);
+  const lore::RewardModel<float> model = lore_test::heeded(plain, train, faint, estimated);
+  CHECK(model.prior.covariance.trace() > 2 * lore_test::fit_at(plain, train, faint).prior.covariance.trace());
 }
 
 TEST_CASE("A narrower prior is taken until nobody surely loses") {
@@ -72,6 +99,7 @@ TEST_CASE("A narrower prior is taken until nobody surely loses") {
   fit.joint.posterior = lore::Posterior::map;  // bends the basis to noise
   auto fixed = fit;
   fixed.new_users.smallest_factor = fixed.new_users.largest_factor = 1;
+  fixed.new_users.estimate = false;
   const GuardReport as_it_is = guard(fixed, train, reckless, bradley_terry);
   CHECK(as_it_is.factor == 1);
   CHECK(as_it_is.loses);
@@ -89,6 +117,7 @@ TEST_CASE("Nobody is left surely worse off after few shots for what many gain") 
   fit.joint.posterior = lore::Posterior::map;
   auto fixed = fit;
   fixed.new_users.smallest_factor = fixed.new_users.largest_factor = 1;
+  fixed.new_users.estimate = false;
   const GuardReport as_it_is = guard(fixed, train, wide, bradley_terry);
   CHECK(at(as_it_is, 3).log_loss.upper < 0);
   CHECK(at(as_it_is, 20).log_loss.lower > 0);

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <utility>
 
+#include "lore/core/numerics.hpp"
 #include "lore/core/random.hpp"
 #include "lore/data/shots.hpp"
 #include "lore/data/simulate.hpp"
@@ -49,6 +50,11 @@ lore::GuardReport guard(const DefaultFit& fit, const lore::Comparisons<>& compar
                         const std::function<bool()>& stop) {
   return fit.guard(comparisons, candidate, bradley_terry,
                    [&](const lore::Candidate&) { return stop && stop(); });
+}
+
+lore::GuardReport guard(const DefaultFit& fit, const lore::Comparisons<>& comparisons,
+                        lore::Selection& settings) {
+  return fit.guard(comparisons, settings);
 }
 
 lore::RewardModel<float> heeded(const DefaultFit& fit, const lore::Comparisons<>& comparisons,
@@ -101,6 +107,46 @@ lore::Preferences<> people(Index rank, std::uint64_t seed, Index dimension) {
   out.features = std::make_shared<const lore::Features>(
       lore::Features::differences(lore::FeatureMatrix::own<float>(std::move(X))));
   out.validate();
+  return out;
+}
+
+lore::Preferences<> quiet_and_loud(std::uint64_t seed) {
+  constexpr Index d = 12, quiet = 54, loud = 6, fresh = 150;
+  lore::Rng rng = lore::make_rng(seed);
+  lore::Vector<double> common(d);
+  lore::Matrix<double> directions(d, 3);
+  lore::fill_normal(rng, common);
+  lore::fill_normal(rng, directions);
+  lore::Preferences<> out;
+  out.users = quiet + loud + fresh;
+  std::vector<lore::Vector<float>> columns;
+  const auto say = [&](Index user, const lore::Vector<double>& reward, Index count,
+                       lore::Partition partition) {
+    lore::Vector<double> x(d);
+    for (Index j = 0; j < count; ++j) {
+      lore::fill_normal(rng, x);
+      if (!lore::bernoulli(rng, lore::sigmoid(reward.dot(x)))) x = -x;
+      columns.push_back(x.cast<float>());
+      out.user.push_back(user);
+      out.partition.push_back(partition);
+    }
+  };
+  for (Index i = 0; i < quiet + loud + fresh; ++i) {
+    lore::Vector<double> normal(3);
+    lore::fill_normal(rng, normal);
+    const lore::Vector<double> reward = 0.4 * common + 0.4 * directions * normal;
+    if (i < quiet + loud) {
+      say(i, reward, i < quiet ? 5 : 800, lore::Partition::seen_train);
+      say(i, reward, 60, lore::Partition::seen_test);
+    } else {
+      say(i, reward, 20, lore::Partition::unseen_few_shot);
+      say(i, reward, 60, lore::Partition::unseen_test);
+    }
+  }
+  lore::Matrix<float> X(d, static_cast<Index>(columns.size()));
+  for (Index j = 0; j < X.cols(); ++j) X.col(j) = columns[at(j)];
+  out.features = std::make_shared<const lore::Features>(
+      lore::Features::differences(lore::FeatureMatrix::own<float>(std::move(X))));
   return out;
 }
 

@@ -40,6 +40,10 @@ using DefaultFit = lore::DefaultFit<>;
                                       const lore::Candidate& candidate, const lore::Candidate& bradley_terry,
                                       const std::function<bool()>& stop = {});
 
+/// The same of what a selection chose, which the guard may change.
+[[nodiscard]] lore::GuardReport guard(const DefaultFit& fit, const lore::Comparisons<>& comparisons,
+                                      lore::Selection& settings);
+
 /// A fit at these settings into which a guard's word is written.
 [[nodiscard]] lore::RewardModel<float> heeded(const DefaultFit& fit, const lore::Comparisons<>& comparisons,
                                               const lore::Candidate& candidate,
@@ -53,6 +57,10 @@ using DefaultFit = lore::DefaultFit<>;
 /// Planted people: `rank` reward directions that they mix, or 1 for people who are all alike; 60 seen users
 /// with 20 to 80 training and 100 test comparisons.
 [[nodiscard]] lore::Preferences<> people(Index rank, std::uint64_t seed, Index dimension = 6);
+
+/// 54 quiet seen users with 5 comparisons each and 6 loud ones with 800, whose rewards deviate from a common
+/// one in three directions, d = 12; 150 new users like them with 20 shots and 60 test comparisons.
+[[nodiscard]] lore::Preferences<> quiet_and_loud(std::uint64_t seed);
 
 /// The same with every vector multiplied by `factor`.
 [[nodiscard]] lore::Preferences<> scaled(const lore::Preferences<>& preferences, float factor);

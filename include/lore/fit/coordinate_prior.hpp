@@ -14,6 +14,14 @@
 
 namespace lore::detail {
 
+/// Takes D / (D + users) of what stands beside the diagonal of a covariance that so many users tell of.
+/// @param degrees  D, of freedom
+inline void shrink_to_diagonal(Matrix<double>& covariance, Index degrees, Index users) {
+  const Vector<double> diagonal = covariance.diagonal();
+  covariance *= static_cast<double>(users) / static_cast<double>(degrees + users);
+  covariance.diagonal() = diagonal;
+}
+
 /// A GaussianPrior in the D = K - 1 coordinates c of a weight map: p = origin + Q c.
 struct CoordinatePrior {
   Vector<double> origin;       ///< K

@@ -206,10 +206,7 @@ class ProfiledObjective {
     Matrix<double> S = Matrix<double>::Zero(D, D);
     for (std::size_t i = 0; i < mean_.size(); ++i)
       S += ((mean_[i] - centre) * (mean_[i] - centre).transpose() + covariance_[i]) / users;
-    const double shrink = static_cast<double>(D) / (static_cast<double>(D) + users);
-    const Vector<double> diagonal = S.diagonal();
-    S *= 1 - shrink;
-    S.diagonal() = diagonal;
+    shrink_to_diagonal(S, D, static_cast<Index>(mean_.size()));
     prior_.set(centre, S);
   }
 

@@ -11,6 +11,8 @@
 #include "lore/core/version.hpp"
 #include "lore/data/preferences.hpp"
 #include "lore/fit/joint.hpp"
+#include "lore/fit/prior_covariance.hpp"
+#include "lore/metrics/user_scores.hpp"
 #include "lore/parallel/executor.hpp"
 #include "lore/select/cross_validation.hpp"
 #include "lore/select/guard.hpp"
@@ -66,11 +68,16 @@ struct DefaultFit {
   void heed(const GuardReport& report, const Comparisons<Store>& comparisons,
             JointResult<Scalar>& result) const {
     RewardModel<Scalar>& model = result.model;
-    report.apply_to(model);
-    const bool shared = report.population && model.weight_map == WeightMapKind::signed_deviations;
-    if (report.factor == 1 && !shared) return;
+    const bool of_deviations = model.weight_map == WeightMapKind::signed_deviations,
+               shared = report.population && of_deviations, estimated = report.estimated && of_deviations;
+    if (report.factor == 1 && !shared && !estimated) {
+      report.apply_to(model);
+      return;
+    }
     Pass<Scalar, Store> pass(comparisons, executor);
     Matrix<Scalar> V = model.basis.matrix(), Z = pass.scores(V);
+    if (estimated) model.prior.covariance = estimate_prior_covariance(model, Z, comparisons, executor, loss);
+    report.apply_to(model);
     if (shared) {
       const Vector<Scalar> mean = Z.transpose() * population_weights(model);
       V.col(0) = fit_with<Signed>(comparisons, *report.population, {}, common_loss.value_or(loss))
@@ -104,13 +111,28 @@ struct DefaultFit {
   }
 
   /// The same of the rank that a selection chose, which becomes 1 where the guard says so and 1 is among the
-  /// ranks.
+  /// ranks. Where it has simplex weights new users are judged under signed ones too, which are chosen if they
+  /// are judged better: cross-validation has only seen how well they predict users who are known.
   template <class Store>
   [[nodiscard]] GuardReport guard(const Comparisons<Store>& comparisons, Selection& settings,
                                   const SelectionObserver& observer = {}) const {
     if (settings.stopped) return {};
     GuardReport report =
         guard(comparisons, settings.at(settings.selected).candidate, settings.bradley_terry, observer);
+    if (settings.deviations && !report.points.empty()) {
+      GuardReport other =
+          guard(comparisons, settings.deviations->candidate, settings.bradley_terry, observer);
+      const auto judged_better = [&] {
+        return paired_difference(report.loss_by_user, other.loss_by_user).mean > 0;
+      };
+      if (!other.points.empty() && ((report.loses && !other.loses) || judged_better())) {
+        settings.selected = settings.deviations->candidate.rank;
+        for (RankChoice& choice : settings.ranks)
+          if (choice.candidate.rank == settings.selected) choice = *settings.deviations;
+        settings.deviations.reset();
+        report = std::move(other);
+      }
+    }
     if (report.loses && settings.ranks.front().candidate.rank == 1) settings.selected = 1;
     return report;
   }

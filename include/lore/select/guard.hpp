@@ -20,6 +20,7 @@
 #include "lore/fit/few_shot.hpp"
 #include "lore/fit/joint.hpp"
 #include "lore/fit/predict.hpp"
+#include "lore/fit/prior_covariance.hpp"
 #include "lore/metrics/interval.hpp"
 #include "lore/metrics/user_scores.hpp"
 #include "lore/model/guard.hpp"
@@ -38,6 +39,7 @@ struct GuardOptions {
   std::vector<Index> shots{0, 1, 3, 5, 10, 20, 50};  ///< each >= 0
   ShotUnit shot_unit = ShotUnit::comparison;
   Index least_users = 5;             ///< points with fewer users say nothing and are left out, >= 2
+  bool estimate = true;              ///< try the covariance of `estimate_prior_covariance` (`Signed` weights)
   Index most_judged = 200;           ///< comparisons of a user that are judged in each half, >= 1
   double smallest_factor = 1e-3;     ///< of the prior covariance of new users, in (0, 1]
   double largest_factor = 16;        ///< >= 1
@@ -61,20 +63,25 @@ struct GuardOptions {
 
 /// What users who were held out say of a model for new users.
 struct [[nodiscard]] GuardReport {
-  std::vector<GuardPoint> points;  ///< with the prior covariance times `factor`; empty: nobody to ask
-  double factor = 1;               ///< of the prior covariance of new users
+  std::vector<GuardPoint> points;  ///< with the prior that new users get; empty: nobody to ask
+  /// Held-out loss of each user under that prior, nats a comparison, averaged over the numbers of shots above
+  /// 0; NaN: not judged.
+  std::vector<double> loss_by_user{};
+  bool estimated = false;  ///< the prior covariance is `estimate_prior_covariance`'s, not the joint fit's
+  double factor = 1;       ///< of that covariance
   /// Settings of Bradley-Terry where its reward is the population's: users without any shots were not surely
   /// judged better by the mean reward of the joint fit, or were surely worse off under it after some shots.
   std::optional<Candidate> population{};
   bool loses = false;  ///< under every prior tried new users are surely worse off at some number of shots
   Index skipped = 0;   ///< folds without anything to fit to or anybody to ask, of min(folds, users)
 
-  /// Writes the points and the prior into a model.
+  /// Writes the points and the prior into a model whose covariance is what `factor` speaks of.
   template <Real Scalar>
   void apply_to(RewardModel<Scalar>& model) const {
     model.guard = points;
     model.prior.covariance *= static_cast<Scalar>(factor);
     model.training["prior_covariance_factor"] = detail::to_text(factor);
+    model.training["prior_covariance_estimated"] = estimated ? "true" : "false";
   }
 };
 
@@ -150,11 +157,16 @@ class Guard {
                    : fit<Signed>(wanted, loss).run(pass, prepared, rank, seed_, {}).model;
       };
       const RewardModel<Scalar> one = run(bradley_terry, common_loss_), model = run(candidate, loss_);
+      Matrix<Scalar> estimated = model.prior.covariance;
+      if (options_.estimate && model.weight_map == WeightMapKind::signed_deviations)
+        estimated =
+            estimate_prior_covariance(model, pass.scores(model.basis.matrix()), train, executor_, loss_);
       for (Fold<Store>& half : make_folds(fresh, 2, seed_)) {
         Scored pool(std::move(half.train), model.basis, executor_);
         Scored judged(first_shots(half.held_out, options_.most_judged), model.basis, executor_);
         const Scored base(judged.comparisons, one.basis, executor_);
-        Half out{held, model, std::move(pool), std::move(judged), model.prior.covariance, {}, {}, {}};
+        Half out{held, model, std::move(pool), std::move(judged), model.prior.covariance, estimated, {},
+                 {},   {}};
         out.mean_pool = out.pool.Z.transpose() * population_weights(model);
         out.common_pool = Scored(out.pool.comparisons, one.basis, executor_).Z.row(0).transpose();
         out.common_judged = base.Z.row(0).transpose();
@@ -177,14 +189,17 @@ class Guard {
   /// Whether users of whom nothing is known are surely judged better by the mean reward of the joint fit.
   [[nodiscard]] bool knows_better() {
     std::vector<double> unused;
-    const std::vector<GuardPoint> unknown = points(1, {0}, unused);
+    const std::vector<GuardPoint> unknown = points(false, 1, {0}, unused);
     return !unknown.empty() && unknown.front().accuracy.lower > 0;
   }
 
-  /// Gains over Bradley-Terry with the prior covariance times a factor. @param loss_by_user  written:
-  /// held-out loss of each user, averaged over the numbers of shots above 0
-  [[nodiscard]] std::vector<GuardPoint> points(double factor, std::vector<double>& loss_by_user) {
-    return points(factor, options_.shots, loss_by_user);
+  /// Judges new users with the prior covariance as fitted, or as estimated afterwards, times a factor.
+  [[nodiscard]] GuardReport judge(bool estimated, double factor) {
+    GuardReport out;
+    out.estimated = estimated;
+    out.factor = factor;
+    out.points = points(estimated, factor, options_.shots, out.loss_by_user);
+    return out;
   }
 
  private:
@@ -194,13 +209,13 @@ class Guard {
     std::vector<Index> user;  ///< places in the whole
     RewardModel<Scalar> model;
     Scored pool, judged;
-    Matrix<Scalar> covariance;                      ///< of the prior as fitted
+    Matrix<Scalar> covariance, estimated;           ///< of the prior as fitted, and estimated afterwards
     Vector<Scalar> mean_pool;                       ///< n margins by the mean reward
     Vector<Scalar> common_pool, common_judged;      ///< n margins by Bradley-Terry
     std::vector<double> base_loss{}, base_right{};  ///< Bradley-Terry's, by user
 
-    void set_prior(double factor, bool shared) {
-      model.prior.covariance = covariance * static_cast<Scalar>(factor);
+    void set_prior(bool estimate, double factor, bool shared) {
+      model.prior.covariance = (estimate ? estimated : covariance) * static_cast<Scalar>(factor);
       if (!shared) return;
       const auto c = static_cast<Scalar>(population_scale(mean_pool, common_pool, factor));
       model.prior.mean.tail(model.prior.mean.size() - 1).setZero();
@@ -219,9 +234,10 @@ class Guard {
     return all.filtered([&](Index p) { return all.weight[at(p)] > 0; }, true);
   }
 
-  [[nodiscard]] std::vector<GuardPoint> points(double factor, const std::vector<Index>& numbers_of_shots,
+  [[nodiscard]] std::vector<GuardPoint> points(bool estimated, double factor,
+                                               const std::vector<Index>& numbers_of_shots,
                                                std::vector<double>& loss_by_user) {
-    for (Half& half : halves_) half.set_prior(factor, shared_);
+    for (Half& half : halves_) half.set_prior(estimated, factor, shared_);
     const auto users = at(comparisons_.users());
     std::vector<double> sum(users, 0), count(users, 0);
     std::vector<GuardPoint> out;
@@ -319,33 +335,41 @@ class Guard {
   bool shared_ = false;
 };
 
-/// The factor of the prior covariance that judges best, if that is surely enough better than 1; where new
-/// users are still surely worse off at some number of shots, the largest smaller one at which they are not.
+/// Whether a report's users are judged better than another's by more than one standard error of the paired
+/// difference by user, and by enough to matter.
+[[nodiscard]] inline bool clearly_better(const GuardReport& report, const GuardReport& than,
+                                         const GuardOptions& options) {
+  const UserScores gain = paired_difference(than.loss_by_user, report.loss_by_user);
+  return gain.mean > std::max(gain.standard_error, options.least_improvement);
+}
+
+/// The prior covariance that judges best: the fitted one, or that times the best factor or the estimated one
+/// times its best factor where these are clearly better. Where new users are still surely worse off at some
+/// number of shots, times the largest smaller factor at which they are not.
 template <class Guard>
-void choose_prior(Guard& guard, const GuardOptions& options, GuardReport& report) {
-  std::vector<double> plain, best;
-  report.factor = 1;
-  report.points = guard.points(1, plain);
-  best = plain;
-  const auto mean = [](const std::vector<double>& by_user) { return summarize_users(by_user).mean; };
-  GuardReport moved = report;
-  for (const double step : {0.5, 2.0}) {
-    while (moved.factor * step >= options.smallest_factor && moved.factor * step <= options.largest_factor) {
-      std::vector<double> tried;
-      auto points = guard.points(moved.factor * step, tried);
-      if (!(mean(tried) < mean(best))) break;
-      moved.factor *= step;
-      moved.points = std::move(points);
-      best = std::move(tried);
+[[nodiscard]] GuardReport choose_prior(Guard& guard, const GuardOptions& options, WeightMapKind map) {
+  const auto loss = [](const GuardReport& report) { return summarize_users(report.loss_by_user).mean; };
+  const auto best_factor = [&](GuardReport best) {
+    for (const double step : {0.5, 2.0}) {
+      while (best.factor * step >= options.smallest_factor && best.factor * step <= options.largest_factor) {
+        GuardReport tried = guard.judge(best.estimated, best.factor * step);
+        if (!(loss(tried) < loss(best))) break;
+        best = std::move(tried);
+      }
+      if (best.factor != 1) break;
     }
-    if (moved.factor != 1) break;
+    return best;
+  };
+  GuardReport chosen = guard.judge(false, 1);
+  GuardReport scaled = best_factor(chosen);
+  if (clearly_better(scaled, chosen, options)) chosen = std::move(scaled);
+  if (options.estimate && map == WeightMapKind::signed_deviations) {
+    GuardReport estimated = best_factor(guard.judge(true, 1));
+    if (clearly_better(estimated, chosen, options)) chosen = std::move(estimated);
   }
-  const UserScores better = paired_difference(plain, best);
-  if (better.mean > std::max(better.standard_error, options.least_improvement)) report = std::move(moved);
-  while (surely_loses(report.points) && report.factor * 0.5 >= options.smallest_factor) {
-    report.factor *= 0.5;
-    report.points = guard.points(report.factor, best);
-  }
+  while (surely_loses(chosen.points) && chosen.factor * 0.5 >= options.smallest_factor)
+    chosen = guard.judge(chosen.estimated, chosen.factor * 0.5);
+  return chosen;
 }
 
 }  // namespace detail
@@ -356,7 +380,8 @@ void choose_prior(Guard& guard, const GuardOptions& options, GuardReport& report
 /// - The population's reward is Bradley-Terry's (`Signed` weights), unless users without any shots are surely
 ///   judged better by the mean reward of the joint fit.
 /// - The covariance of new users' prior is multiplied by the factor that judges best, if that is better by
-///   more than one standard error of the paired difference by user and by more than `least_improvement`.
+///   more than one standard error of the paired difference by user and by more than `least_improvement`. So
+///   is, in place of the fitted one, that which `estimate_prior_covariance` finds (`Signed` weights).
 /// - Where new users are then surely worse off than under Bradley-Terry at some number of shots, by the
 ///   largest smaller factor at which they are not: with Bradley-Terry's population narrower priors end in
 ///   Bradley-Terry.
@@ -374,16 +399,17 @@ template <class Store, class Loss, Real Scalar = float>
                                           std::uint64_t seed, const std::function<bool()>& stop) {
   detail::Guard<Store, Loss, Scalar> guard(comparisons, loss, common_loss, executor, joint, options, seed);
   GuardReport report;
-  const bool anybody = guard.prepare(candidate, bradley_terry, stop);
-  report.skipped = guard.skipped();
-  if (!anybody) return report;
-  const bool may_share = candidate.weight_map == WeightMapKind::signed_deviations;
-  if (may_share && !guard.knows_better()) guard.share_population();
-  detail::choose_prior(guard, options, report);
-  if (detail::surely_loses(report.points) && may_share && !guard.shared()) {
-    guard.share_population();
-    detail::choose_prior(guard, options, report);
+  const bool anybody = guard.prepare(candidate, bradley_terry, stop),
+             of_deviations = candidate.weight_map == WeightMapKind::signed_deviations;
+  if (anybody) {
+    if (of_deviations && !guard.knows_better()) guard.share_population();
+    report = detail::choose_prior(guard, options, candidate.weight_map);
+    if (detail::surely_loses(report.points) && of_deviations && !guard.shared()) {
+      guard.share_population();
+      report = detail::choose_prior(guard, options, candidate.weight_map);
+    }
   }
+  report.skipped = guard.skipped();
   if (guard.shared()) report.population = bradley_terry;
   report.loses = detail::surely_loses(report.points);
   return report;

@@ -54,9 +54,11 @@ struct Selection {
   std::vector<RankChoice> ranks;  ///< ascending by rank
   Index selected = 1;             ///< the rank to use
   Candidate bradley_terry{};      ///< settings of rank 1, also where it is not among the ranks
-  Index candidates = 0;           ///< scored
-  Index passes = 0;               ///< readings of a fold, all in all
-  bool stopped = false;           ///< the observer ended it early; what was scored counts
+  /// Where the rank to use has simplex weights: the signed settings above rank 1 of lowest loss.
+  std::optional<RankChoice> deviations{};
+  Index candidates = 0;  ///< scored
+  Index passes = 0;      ///< readings of a fold, all in all
+  bool stopped = false;  ///< the observer ended it early; what was scored counts
 
   /// @throws std::invalid_argument when the rank was not among the candidates
   [[nodiscard]] const RankChoice& at(Index rank) const {
@@ -188,6 +190,7 @@ template <class Store, class Loss, Real Scalar>
   selector.walk(base, {0.5, 2}, both);
   selector.walk(base, {std::sqrt(0.5), std::sqrt(2.0)}, both, 1);
 
+  std::optional<RankChoice> deviations;
   std::vector<Index> above(std::upper_bound(ranks.begin(), ranks.end(), 1), ranks.end());
   if (!above.empty()) {
     const auto signed_at = [&](Index rank, const MarginScale& scale, const Scored* from) {
@@ -227,6 +230,10 @@ template <class Store, class Loss, Real Scalar>
       if (!pays || next <= largest.first) break;
       by_rank.emplace(next, signed_at(next, largest.second.candidate.scale, nullptr));
     }
+    for (const auto& [rank, scored] : by_rank)
+      if (options.with_signed && std::isfinite(scored.loss) &&
+          (!deviations || scored.loss < deviations->log_loss))
+        deviations = {scored.candidate, scored.loss, scored.result.score - base.result.score};
     if (options.simplex) {
       const auto simplex_at = [&](Index rank, const Scored& scored, std::optional<double> q, int most) {
         typename CrossValidation<Store, Loss, Scalar>::Bases starts;
@@ -296,6 +303,8 @@ template <class Store, class Loss, Real Scalar>
     const ScoreDifference gain = lowest->result.score - one->second.result.score;
     if (!(gain.mean < -gain.standard_error)) selection.selected = 1;
   }
+  if (selection.at(selection.selected).candidate.weight_map == WeightMapKind::simplex)
+    selection.deviations = std::move(deviations);
   return selection;
 }
 
