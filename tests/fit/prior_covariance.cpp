@@ -59,7 +59,7 @@ People draw(const std::vector<Index>& counts, std::uint64_t seed) {
   return out;
 }
 
-Double estimate(const People& people, int rounds = 40) {
+Double estimate(const People& people, int rounds = 20) {
   return lore::estimate_prior_covariance(people.model, people.Z, people.comparisons, lore::Serial{},
                                          lore::BradleyTerry{}, rounds)
       .cast<double>();

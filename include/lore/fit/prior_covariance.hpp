@@ -19,8 +19,9 @@ namespace lore {
 ///   Sigma <- mean_i [ (p_i - p0)(p_i - p0)' + C_i ]     p_i, C_i: user i's posterior under the last Sigma
 ///
 /// from the model's own Sigma on, shrunk towards its diagonal when users are few, until it changes by less
-/// than 1 %. `JointFit` keeps N(0, I) for the deviations of `Signed` weights, which is far from what users
-/// are like where their numbers of comparisons differ much.
+/// than 1 % or `rounds` are over: users whom the basis was fitted to closely would have it grow for ever, so
+/// judge it by others (`guard_new_users`). `JointFit` keeps N(0, I) for the deviations of `Signed` weights,
+/// which is far from what users are like where their numbers of comparisons differ much.
 /// @param Z  K x n, V'X of all positions   @param rounds  at most, >= 1
 /// @throws as `FewShotFit`; std::invalid_argument without users   @cost a few-shot fit a user and round
 /// @ref Dempster, Laird & Rubin 1977
@@ -28,7 +29,7 @@ template <Real Scalar, class Store, class Loss = BradleyTerry>
 [[nodiscard]] Matrix<Scalar> estimate_prior_covariance(RewardModel<Scalar> model, const Matrix<Scalar>& Z,
                                                        const Comparisons<Store>& comparisons,
                                                        const AnyExecutor& executor, const Loss& loss = {},
-                                                       int rounds = 40) {
+                                                       int rounds = 20) {
   constexpr const char* where = "estimate_prior_covariance";
   const Index users = comparisons.users(), K = model.prior.size();
   if (users < 1) detail::raise_shape(where, "users", users, "at least 1");

@@ -335,17 +335,18 @@ class Guard {
   bool shared_ = false;
 };
 
-/// Whether a report's users are judged better than another's by more than one standard error of the paired
-/// difference by user, and by enough to matter.
+/// Whether a report's users are judged better than another's, paired by user: by more than one standard error
+/// and `least_improvement`, or by more than two and a fifth of it.
 [[nodiscard]] inline bool clearly_better(const GuardReport& report, const GuardReport& than,
                                          const GuardOptions& options) {
   const UserScores gain = paired_difference(than.loss_by_user, report.loss_by_user);
-  return gain.mean > std::max(gain.standard_error, options.least_improvement);
+  return gain.mean > std::max(gain.standard_error, options.least_improvement) ||
+         gain.mean > std::max(2 * gain.standard_error, 0.2 * options.least_improvement);
 }
 
-/// The prior covariance that judges best: the fitted one, or that times the best factor or the estimated one
-/// times its best factor where these are clearly better. Where new users are still surely worse off at some
-/// number of shots, times the largest smaller factor at which they are not.
+/// The prior covariance that judges best: the fitted one, or where it is clearly better that times the best
+/// factor, and where it is clearly better still the estimated one, times its best factor. Where new users are
+/// still surely worse off at some number of shots, times the largest smaller factor at which they are not.
 template <class Guard>
 [[nodiscard]] GuardReport choose_prior(Guard& guard, const GuardOptions& options, WeightMapKind map) {
   const auto loss = [](const GuardReport& report) { return summarize_users(report.loss_by_user).mean; };
@@ -364,8 +365,8 @@ template <class Guard>
   GuardReport scaled = best_factor(chosen);
   if (clearly_better(scaled, chosen, options)) chosen = std::move(scaled);
   if (options.estimate && map == WeightMapKind::signed_deviations) {
-    GuardReport estimated = best_factor(guard.judge(true, 1));
-    if (clearly_better(estimated, chosen, options)) chosen = std::move(estimated);
+    GuardReport estimated = guard.judge(true, 1);
+    if (clearly_better(estimated, chosen, options)) chosen = best_factor(std::move(estimated));
   }
   while (surely_loses(chosen.points) && chosen.factor * 0.5 >= options.smallest_factor)
     chosen = guard.judge(chosen.estimated, chosen.factor * 0.5);
@@ -379,9 +380,10 @@ template <class Guard>
 /// judged, its group, or without groups its items, is among the shots. Comparisons of weight 0 are nothing.
 /// - The population's reward is Bradley-Terry's (`Signed` weights), unless users without any shots are surely
 ///   judged better by the mean reward of the joint fit.
-/// - The covariance of new users' prior is multiplied by the factor that judges best, if that is better by
-///   more than one standard error of the paired difference by user and by more than `least_improvement`. So
-///   is, in place of the fitted one, that which `estimate_prior_covariance` finds (`Signed` weights).
+/// - The covariance of new users' prior is multiplied by the factor that judges best, if that is clearly
+///   better: paired by user, by more than one standard error and `least_improvement`, or by more than two and
+///   a fifth of it. In place of the fitted covariance that which `estimate_prior_covariance` finds is taken
+///   if it is clearly better still (`Signed` weights).
 /// - Where new users are then surely worse off than under Bradley-Terry at some number of shots, by the
 ///   largest smaller factor at which they are not: with Bradley-Terry's population narrower priors end in
 ///   Bradley-Terry.
