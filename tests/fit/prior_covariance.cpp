@@ -11,6 +11,8 @@
 #include <stdexcept>
 #include <vector>
 
+#include <Eigen/Cholesky>
+
 #include "lore/core/numerics.hpp"
 #include "lore/core/random.hpp"
 
