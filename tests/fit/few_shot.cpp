@@ -4,9 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <limits>
-#include <new>
 #include <numbers>
 #include <stdexcept>
 
@@ -16,17 +14,9 @@
 #include "lore/parallel/threads.hpp"
 #include "lore/solve/check_gradient.hpp"
 
-#include "allocations.hpp"
 #include "comparisons.hpp"
+#include "count_allocations.hpp"
 #include "lore_catch.hpp"
-
-[[gnu::noinline]] void* operator new(std::size_t size) {
-  ++lore_test::allocations;
-  if (void* memory = std::malloc(size > 0 ? size : 1)) return memory;
-  throw std::bad_alloc();
-}
-[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 
 namespace {
 

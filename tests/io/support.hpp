@@ -2,54 +2,19 @@
 // Copyright (c) 2026 The lore authors
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <string>
-#include <system_error>
-#include <unistd.h>
-#include <vector>
 
 #include "lore/core/error.hpp"
 
+#include "folder.hpp"
 #include "lore_catch.hpp"
 
 namespace lore_test {
-
-/// An empty folder that disappears with the object. Its name has spaces and letters beyond ASCII, so every
-/// test of this room is also a test of such paths.
-class Folder {
- public:
-  Folder() {
-    static std::atomic<int> serial{0};
-    path_ = std::filesystem::temp_directory_path() /
-            ("lore test für Ωμέγα " + std::to_string(::getpid()) + " " + std::to_string(serial++));
-    std::filesystem::create_directories(path_);
-  }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-  ~Folder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-
-  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
-  [[nodiscard]] std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
-
-  /// Everything in it, hidden files too.
-  [[nodiscard]] std::vector<std::string> names() const {
-    std::vector<std::string> names;
-    for (const auto& entry : std::filesystem::directory_iterator(path_))
-      names.push_back(entry.path().filename().string());
-    return names;
-  }
-
- private:
-  std::filesystem::path path_;
-};
 
 inline void put(const std::filesystem::path& path, const std::string& bytes) {
   std::ofstream file(path, std::ios::binary);

@@ -3,10 +3,7 @@
 #include "lore/objective/pass.hpp"
 
 #include <algorithm>
-#include <atomic>
-#include <cstdlib>
 #include <memory>
-#include <new>
 #include <numeric>
 #include <optional>
 #include <stdexcept>
@@ -18,25 +15,13 @@
 #include "lore/parallel/threads.hpp"
 #include "lore/solve/check_gradient.hpp"
 
+#include "count_allocations.hpp"
 #include "lore_catch.hpp"
 
 namespace {
 
-std::atomic<long> allocations{0};
-
-}  // namespace
-
-[[gnu::noinline]] void* operator new(std::size_t size) {
-  ++allocations;
-  if (void* memory = std::malloc(size > 0 ? size : 1)) return memory;
-  throw std::bad_alloc();
-}
-[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-
-namespace {
-
 using lore::Index;
+using lore_test::allocations;
 using lore_test::Approx;
 using lore_test::tolerance;
 

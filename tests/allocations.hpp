@@ -6,7 +6,8 @@
 
 namespace lore_test {
 
-/// Calls of operator new in this program, which few_shot.cpp counts; Eigen's matrices do not come this way.
+/// Calls of operator new in this program, where one of its files includes count_allocations.hpp; Eigen's
+/// matrices do not come this way.
 inline std::atomic<long> allocations{0};
 
 }  // namespace lore_test
