@@ -50,17 +50,24 @@ struct CoordinatePrior {
     CoordinatePrior prior = isotropic(map, given.size(), 1);
     const Vector<double> mean = given.mean.template cast<double>();
     const Matrix<double> covariance = given.covariance.template cast<double>();
-    prior.set(prior.Q.transpose() * (mean - prior.origin), prior.Q.transpose() * covariance * prior.Q);
+    prior.set_parameters(mean, covariance);
     return prior;
   }
 
   /// The same prior of the K parameters.
   template <Real Scalar>
   [[nodiscard]] GaussianPrior<Scalar> of_parameters() const {
-    const Vector<double> p = origin + Q * mean;
-    const Matrix<double> S = Q * covariance * Q.transpose();
-    return {p.cast<Scalar>(), S.cast<Scalar>()};
+    const Vector<double> p = origin + Q.lazyProduct(mean);
+    return {p.cast<Scalar>(), parameter_covariance(covariance).template cast<Scalar>()};
   }
+
+  /// Q C Q', the covariance of the parameters where C is that of the coordinates.
+  template <class Lazy = void>
+  [[nodiscard]] Matrix<double> parameter_covariance(const Matrix<double>& C) const;
+
+  /// To a mean and covariance of the K parameters.
+  template <class Lazy = void>
+  void set_parameters(const Vector<double>& parameters, const Matrix<double>& new_covariance);
 
   /// A covariance that is singular in a direction is held up there, from 1e-8 of its largest variance on.
   template <class Lazy = void>
@@ -68,6 +75,19 @@ struct CoordinatePrior {
 };
 
 #ifndef LORE_COMPILED_ELSEWHERE
+
+template <class Lazy>
+Matrix<double> CoordinatePrior::parameter_covariance(const Matrix<double>& C) const {
+  const Matrix<double> QC = Q.lazyProduct(C);
+  return QC.lazyProduct(Q.transpose());
+}
+
+template <class Lazy>
+void CoordinatePrior::set_parameters(const Vector<double>& parameters, const Matrix<double>& new_covariance) {
+  const Vector<double> shift = parameters - origin;
+  const Matrix<double> CQ = new_covariance.lazyProduct(Q);
+  set(Q.transpose().lazyProduct(shift), Q.transpose().lazyProduct(CQ));
+}
 
 template <class Lazy>
 void CoordinatePrior::set(Vector<double> new_mean, const Matrix<double>& new_covariance) {
@@ -88,6 +108,8 @@ void CoordinatePrior::set(Vector<double> new_mean, const Matrix<double>& new_cov
 #endif
 
 #ifdef LORE_COMPILED_TEMPLATE
+LORE_COMPILED_TEMPLATE Matrix<double> CoordinatePrior::parameter_covariance<>(const Matrix<double>&) const;
+LORE_COMPILED_TEMPLATE void CoordinatePrior::set_parameters<>(const Vector<double>&, const Matrix<double>&);
 LORE_COMPILED_TEMPLATE void CoordinatePrior::set<>(Vector<double>, const Matrix<double>&);
 #endif
 

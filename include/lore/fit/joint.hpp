@@ -144,7 +144,7 @@ class ProfiledObjective {
   [[nodiscard]] std::vector<Matrix<double>> parameter_covariances() const {
     std::vector<Matrix<double>> out;
     out.reserve(covariance_.size());
-    for (const auto& C : covariance_) out.push_back(prior_.Q * C * prior_.Q.transpose());
+    for (const auto& C : covariance_) out.push_back(prior_.parameter_covariance(C));
     return out;
   }
   [[nodiscard]] Index passes() const noexcept { return passes_; }
@@ -302,8 +302,9 @@ class BestOnValidation {
     double sum = 0;
     Vector<double> t, values, slopes, curvatures;
     for (Index i = 0; i < comparisons.users(); ++i) {
-      t = (Z.middleCols(comparisons.begin(i), comparisons.count(i)).transpose() *
-           weights.col(place_[static_cast<std::size_t>(i)]))
+      t = Z.middleCols(comparisons.begin(i), comparisons.count(i))
+              .transpose()
+              .lazyProduct(weights.col(place_[static_cast<std::size_t>(i)]))
               .template cast<double>();
       t /= temperature;
       answer_terms(loss, t, comparisons.answers(i), values, slopes, curvatures);
@@ -676,7 +677,7 @@ struct JointFit {
       Prepared small{.mean_square = prepared.mean_square, .spectrum = subspace.spectrum(), .subspace = {}};
       Matrix<Scalar> A;
       if (V.cols() == K)
-        A = subspace.basis().transpose() * V;
+        A = detail::transposed_times<Scalar>(subspace.basis(), V);
       else if (simple || K == 1)
         A = Matrix<Scalar>::Zero(subspace.size(), 1);
       else {
@@ -692,7 +693,7 @@ struct JointFit {
       within.improve(objective, small.spectrum, bound, by, round == 0 ? options.prior_rounds : 2, A, course,
                      result, [](const Matrix<Scalar>&) { return false; });
       posteriors = objective.posteriors();
-      V.noalias() = subspace.basis() * A;
+      V = detail::times<Scalar>(subspace.basis(), A);
       outlook();
       const double comes_true = compare ? std::clamp((before - result.objective) / promised, 0.1, 1.0) : 1.0;
       const bool enough = promise * comes_true <= share * std::abs(result.objective);

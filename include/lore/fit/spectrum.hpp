@@ -35,9 +35,9 @@ struct LeadingPairs {
       for (int round = 0; round < rounds; ++round) Q = orthonormalised(apply(Q));
     }
     const Matrix<double> MQ = apply(Q);
-    const Matrix<double> small = Q.transpose() * MQ;
+    const Matrix<double> small = transposed_times<double>(Q, MQ);
     PositiveEigen eigen = eigen_of_positive(0.5 * (small + small.transpose()));
-    return {Q * eigen.vectors, std::move(eigen.values)};
+    return {times<double>(Q, eigen.vectors), std::move(eigen.values)};
   }
 };
 
@@ -115,9 +115,9 @@ class Whitening {
  private:
   [[gnu::noinline]] void multiply(Matrix<Scalar>& M, const Matrix<Scalar>& factor,
                                   const Vector<Scalar>& rest) const {
-    const Matrix<Scalar> inner = (spectrum_->vectors.transpose() * M).cwiseProduct(factor);
+    const Matrix<Scalar> inner = transposed_times<Scalar>(spectrum_->vectors, M).cwiseProduct(factor);
     for (Index k = 0; k < M.cols(); ++k) M.col(k) *= rest(k);
-    M.noalias() += spectrum_->vectors * inner;
+    M += times<Scalar>(spectrum_->vectors, inner);
   }
 
   const Spectrum<Scalar>* spectrum_ = nullptr;

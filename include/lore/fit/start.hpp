@@ -95,7 +95,7 @@ template <Real Scalar>
   Matrix<double> corners(K, K);  // column k: (1, delta) at vertex k
   corners.row(0).setOnes();
   corners.bottomRows(K - 1) = vertices_of(deviations, K, 1.3).transpose();
-  return V * corners.template cast<Scalar>();
+  return times<Scalar>(V, corners.template cast<Scalar>());
 }
 
 /// The `rank` - 1 strongest deviations of a `Signed` basis, by the variance that they give to margins (by
@@ -105,16 +105,16 @@ template <Real Scalar>
 [[nodiscard, gnu::noinline]] Matrix<Scalar> leading_deviations(const Matrix<Scalar>& V,
                                                                const Spectrum<Scalar>& spectrum, Index rank) {
   const Matrix<double> B = V.rightCols(V.cols() - 1).template cast<double>();
-  Matrix<double> S = B.transpose() * B;
+  Matrix<double> S = transposed_times<double>(B, B);
   if (spectrum.values.size() > 0) {
-    const Matrix<double> P = spectrum.vectors.template cast<double>().transpose() * B;
+    const Matrix<double> P = transposed_times<double>(spectrum.vectors.template cast<double>(), B);
     const Vector<double> above = spectrum.values.array() - spectrum.rest;
-    S = P.transpose() * above.asDiagonal() * P + spectrum.rest * S;
+    S = transposed_times<double>(P, above.asDiagonal() * P) + spectrum.rest * S;
   }
   const PositiveEigen eigen = eigen_of_positive(0.5 * (S + S.transpose()));
   Matrix<Scalar> out(V.rows(), rank);
   out.col(0) = V.col(0);
-  out.rightCols(rank - 1) = (B * eigen.vectors.leftCols(rank - 1)).template cast<Scalar>();
+  out.rightCols(rank - 1) = times<double>(B, eigen.vectors.leftCols(rank - 1)).template cast<Scalar>();
   return out;
 }
 

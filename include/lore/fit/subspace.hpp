@@ -52,7 +52,7 @@ class Subspace {
   /// @param total  sum_j omega_j ||x_j||^2
   [[nodiscard]] Spectrum<Scalar> spectrum_of_features(double total) const {
     const double others = std::max(total - spectrum_.values.sum(), 0.0);
-    return {basis_ * spectrum_.vectors, spectrum_.values,
+    return {times<Scalar>(basis_, spectrum_.vectors), spectrum_.values,
             others / static_cast<double>(std::max<Index>(basis_.rows() - size(), 1))};
   }
 
@@ -62,8 +62,7 @@ class Subspace {
     if (size() > 0)
       executor.for_each((V.cols() + 7) / 8, [&](Index b) {
         auto part = out.middleCols(8 * b, std::min<Index>(8, V.cols() - 8 * b));
-        const Matrix<Scalar> inner = basis_.transpose() * part;
-        part.noalias() -= basis_ * inner;
+        part -= times<Scalar>(basis_, transposed_times<Scalar>(basis_, part));
       });
     return out;
   }
@@ -125,14 +124,14 @@ class Subspace {
 
   /// An orthonormal basis of the leading directions of M, orthogonal to the subspace.
   [[nodiscard]] Matrix<Scalar> leading_columns(const Matrix<Scalar>& M, const AnyExecutor& executor) const {
-    const Matrix<double> wide = M.template cast<double>(), gram = wide.transpose() * wide;
-    const PositiveEigen eigen = eigen_of_positive(gram);
+    const Matrix<double> wide = M.template cast<double>();
+    const PositiveEigen eigen = eigen_of_positive(transposed_times<double>(wide, wide));
     const Index count = (eigen.values.array() > 1e-6 * eigen.values.maxCoeff()).count();
     if (count == 0) return Matrix<Scalar>(M.rows(), 0);
     Matrix<Scalar> factor =
         (eigen.vectors.leftCols(count) * eigen.values.head(count).cwiseSqrt().cwiseInverse().asDiagonal())
             .template cast<Scalar>();
-    const Matrix<Scalar> U = outside(Matrix<Scalar>(M * factor), executor);
+    const Matrix<Scalar> U = outside(times<Scalar>(M, factor), executor);
     return orthonormalised(U.template cast<double>()).template cast<Scalar>();
   }
 
@@ -157,7 +156,7 @@ class Subspace {
       if (!whole.weight.empty())
         for (Index j = 0; j < count; ++j)
           fresh.col(j) *= static_cast<Scalar>(whole.weight[static_cast<std::size_t>(begin + j)]);
-      part[static_cast<std::size_t>(b)].noalias() = P.middleCols(begin, count) * fresh.transpose();
+      part[static_cast<std::size_t>(b)] = times_transposed<Scalar>(P.middleCols(begin, count), fresh);
     });
     Matrix<double> product = Matrix<double>::Zero(r, added.cols());
     for (const auto& M : part) product += M.template cast<double>();

@@ -2,6 +2,7 @@
 // Copyright (c) 2026 The lore authors
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -92,6 +93,22 @@ void jacobi_eigen(M& A, M& Q) noexcept {
   }
 }
 
+/// A B. One compiled product serves matrices, blocks and maps of all callers: Eigen would compile one for
+/// every combination of types. For small ones `lazyProduct` is lighter.
+template <Real Scalar>
+[[nodiscard, gnu::noinline]] Matrix<Scalar> times(const ConstMatrixRef<Scalar>& A,
+                                                  const ConstMatrixRef<Scalar>& B);
+
+/// A' B
+template <Real Scalar>
+[[nodiscard, gnu::noinline]] Matrix<Scalar> transposed_times(const ConstMatrixRef<Scalar>& A,
+                                                             const ConstMatrixRef<Scalar>& B);
+
+/// A B'
+template <Real Scalar>
+[[nodiscard, gnu::noinline]] Matrix<Scalar> times_transposed(const ConstMatrixRef<Scalar>& A,
+                                                             const ConstMatrixRef<Scalar>& B);
+
 /// C = H^-1 for a symmetric positive definite H, which is spoilt, by H = L D L'.
 /// @return log det H; NaN, C being left alone, unless H is positive definite   @cost n^3 / 2
 template <class Lazy = void>
@@ -128,6 +145,21 @@ template <class Lazy = void>
 [[nodiscard]] Vector<double> least_squares(const Matrix<double>& A, const Vector<double>& b);
 
 #ifndef LORE_COMPILED_ELSEWHERE
+
+template <Real Scalar>
+Matrix<Scalar> times(const ConstMatrixRef<Scalar>& A, const ConstMatrixRef<Scalar>& B) {
+  return A * B;
+}
+
+template <Real Scalar>
+Matrix<Scalar> transposed_times(const ConstMatrixRef<Scalar>& A, const ConstMatrixRef<Scalar>& B) {
+  return A.transpose() * B;
+}
+
+template <Real Scalar>
+Matrix<Scalar> times_transposed(const ConstMatrixRef<Scalar>& A, const ConstMatrixRef<Scalar>& B) {
+  return A * B.transpose();
+}
 
 template <class Lazy>
 double invert_positive(Matrix<double>& H, Matrix<double>& C) {
@@ -177,10 +209,45 @@ void solve_positive(const Matrix<double>& H, Vector<double>& x) {
   Eigen::LLT<Matrix<double>>(H).solveInPlace(x);
 }
 
+// Reflections to tridiagonal form, whose eigenpairs Eigen finds: its own reflections would take several times
+// as long to compile.   @ref Golub & Van Loan 2013, section 8.3
 template <class Lazy>
 PositiveEigen eigen_of_positive(const Matrix<double>& A) {
-  const Eigen::SelfAdjointEigenSolver<Matrix<double>> eigen(A);
-  return {eigen.eigenvalues().reverse().cwiseMax(0.0), eigen.eigenvectors().rowwise().reverse()};
+  using Part = Eigen::Map<Vector<double>>;
+  const Index n = A.rows();
+  Matrix<double> S = A;  // the lower triangle; below its diagonal v of the reflections I - tau v v'
+  const auto column = [&S, n](Index j, Index from) { return Part(&S(0, j) + from, n - from); };
+  Vector<double> diagonal(n), beside(std::max<Index>(n - 1, 0)), tau(beside.size()), p(n);
+  for (Index k = 0; k + 1 < n; ++k) {
+    Part v = column(k, k + 1), w(p.data() + k + 1, v.size());
+    const double first = v(0), length = std::copysign(v.norm(), -first);
+    diagonal(k) = S(k, k);
+    beside(k) = length;
+    tau(k) = length == 0 ? 0 : (length - first) / length;
+    if (length != 0) v *= 1 / (first - length);
+    v(0) = 1;
+    w.setZero();
+    for (Index j = k + 1; j < n; ++j) {
+      const Part c = column(j, j + 1), rest = column(k, j + 1);
+      Part(p.data() + j + 1, c.size()) += S(j, k) * c;
+      p(j) += S(j, j) * S(j, k) + c.dot(rest);
+    }
+    w *= tau(k);
+    w -= 0.5 * tau(k) * w.dot(v) * v;
+    for (Index j = k + 1; j < n; ++j)
+      column(j, j) -= p(j) * column(k, j) + S(j, k) * Part(p.data() + j, n - j);
+  }
+  if (n > 0) diagonal(n - 1) = S(n - 1, n - 1);
+  Eigen::SelfAdjointEigenSolver<Matrix<double>> eigen;
+  eigen.computeFromTridiagonal(diagonal, beside);
+  PositiveEigen out{eigen.eigenvalues().reverse().cwiseMax(0.0), eigen.eigenvectors().rowwise().reverse()};
+  for (Index j = 0; j < n; ++j)
+    for (Index k = n - 1; k-- > 0;) {
+      const Part v = column(k, k + 1);
+      Part z(&out.vectors(0, j) + k + 1, v.size());
+      z -= tau(k) * v.dot(z) * v;
+    }
+  return out;
 }
 
 template <class Lazy>
@@ -190,10 +257,18 @@ Matrix<double> orthonormalised(Matrix<double> Y) {
       const double norm = Y.col(k).norm();
       if (norm > 0) Y.col(k) /= norm;
     }
-    Matrix<double> gram = Y.transpose() * Y;
-    gram.diagonal().array() += 1e-13 * static_cast<double>(Y.cols());
-    const Eigen::LLT<Matrix<double>> factor(gram);
-    factor.matrixL().transpose().template solveInPlace<Eigen::OnTheRight>(Y);
+    Matrix<double> L = transposed_times<double>(Y, Y);
+    for (Index k = 0; k < Y.cols(); ++k) L(k, k) += 1e-13 * static_cast<double>(Y.cols());
+    if (!cholesky_in_place(L)) break;
+    Matrix<double> inverse = Matrix<double>::Zero(L.rows(), L.cols());  // of L'
+    for (Index k = 0; k < L.cols(); ++k) {
+      for (Index i = 0; i <= k; ++i) {
+        double sum = i == k ? 1.0 : 0.0;
+        for (Index j = i; j < k; ++j) sum -= L(k, j) * inverse(i, j);
+        inverse(i, k) = sum / L(k, k);
+      }
+    }
+    Y = times<double>(Y, inverse);
   }
   return Y;
 }
@@ -216,6 +291,16 @@ Vector<double> least_squares(const Matrix<double>& A, const Vector<double>& b) {
 #endif
 
 #ifdef LORE_COMPILED_TEMPLATE
+LORE_COMPILED_TEMPLATE Matrix<float> times(const ConstMatrixRef<float>&, const ConstMatrixRef<float>&);
+LORE_COMPILED_TEMPLATE Matrix<double> times(const ConstMatrixRef<double>&, const ConstMatrixRef<double>&);
+LORE_COMPILED_TEMPLATE Matrix<float> transposed_times(const ConstMatrixRef<float>&,
+                                                      const ConstMatrixRef<float>&);
+LORE_COMPILED_TEMPLATE Matrix<double> transposed_times(const ConstMatrixRef<double>&,
+                                                       const ConstMatrixRef<double>&);
+LORE_COMPILED_TEMPLATE Matrix<float> times_transposed(const ConstMatrixRef<float>&,
+                                                      const ConstMatrixRef<float>&);
+LORE_COMPILED_TEMPLATE Matrix<double> times_transposed(const ConstMatrixRef<double>&,
+                                                       const ConstMatrixRef<double>&);
 LORE_COMPILED_TEMPLATE double invert_positive<>(Matrix<double>&, Matrix<double>&);
 LORE_COMPILED_TEMPLATE void solve_positive<>(const Matrix<double>&, Vector<double>&);
 LORE_COMPILED_TEMPLATE PositiveEigen eigen_of_positive<>(const Matrix<double>&);
