@@ -66,6 +66,7 @@
 #include "lore/objective/regularizer.hpp"
 #include "lore/objective/schedule.hpp"
 #include "lore/objective/ties.hpp"
+#include "lore/objective/user_step.hpp"
 #include "lore/parallel/executor.hpp"
 #include "lore/parallel/pool.hpp"
 #include "lore/parallel/threads.hpp"

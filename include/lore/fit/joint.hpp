@@ -26,6 +26,7 @@
 #include "lore/objective/pass.hpp"
 #include "lore/objective/ranking.hpp"
 #include "lore/objective/regularizer.hpp"
+#include "lore/objective/user_step.hpp"
 #include "lore/parallel/executor.hpp"
 #include "lore/parallel/pool.hpp"
 #include "lore/solve/lbfgs.hpp"
@@ -169,7 +170,7 @@ class ProfiledObjective {
                           return value;
                         });
     };
-    const double value = pass_.value_and_gradient(V, step, gradient);
+    const double value = value_and_gradient<Scalar, Store>(pass_, V, step, gradient);
     return value + regularizer_.add(V, Scalar(1), gradient);
   }
 
@@ -470,9 +471,10 @@ struct JointFit {
         detail::regularizer_curvature(bind(prepared.mean_square), 1, 1e-3 * prepared.mean_square);
     Matrix<Scalar> V(v0.size(), K);
     V.col(0) = v0;
-    V.rightCols(K - 1) =
-        detail::residual_directions(pass, prepared.spectrum, loss, v0, K - 1,
-                                    precision / static_cast<double>(K - 1), options.temperature, seed);
+    const detail::Residuals<Scalar> residuals =
+        detail::residuals_of(pass.comparisons(), loss, pass.scores(v0), options.temperature);
+    V.rightCols(K - 1) = detail::residual_directions(pass, prepared.spectrum, residuals, K - 1,
+                                                     precision / static_cast<double>(K - 1), seed);
     return V;
   }
 

@@ -16,45 +16,57 @@
 /// Where joint fits start: near the answer, so that few passes are needed and no column starts useless.
 namespace lore::detail {
 
-/// Deviation columns for a population reward v0 (d): the leading directions of the users' residual gradients
-/// r_i = sum_j omega_j loss'(x_j'v0 / tau) x_j / tau, in coordinates where an average user's Fisher
-/// information plus `precision` is the identity, as long as the gradients say. Two or three readings of the
-/// data with columns + 8.
-/// @return d x columns
+/// Slopes of the comparisons' losses with respect to their scores under a population reward, times omega.
+template <Real Scalar>
+struct Residuals {
+  Vector<Scalar> slope;  ///< n
+  double curvature = 0;  ///< sum of the losses' second derivatives
+};
+
+/// @param margins  1 x n, x_j'v0
 template <class Loss, Real Scalar, class Store>
-[[nodiscard, gnu::noinline]] Matrix<Scalar> residual_directions(Pass<Scalar, Store>& pass,
-                                                                const Spectrum<Scalar>& spectrum,
-                                                                const Loss& loss, const Vector<Scalar>& v0,
-                                                                Index columns, double precision,
-                                                                double temperature, std::uint64_t seed) {
-  using Block = typename Pass<Scalar, Store>::ScoreBlock;
-  using Column = typename Pass<Scalar, Store>::Column;
-  const auto& comparisons = pass.comparisons();
-  const Matrix<Scalar> margins = pass.scores(v0);
-  Vector<Scalar> slope(margins.size());
-  double curvature = 0;
+[[nodiscard, gnu::noinline]] Residuals<Scalar> residuals_of(const Comparisons<Store>& comparisons,
+                                                            const Loss& loss, const Matrix<Scalar>& margins,
+                                                            double temperature) {
+  Residuals<Scalar> out{Vector<Scalar>(margins.size())};
   Vector<double> t, values, slopes, curvatures;
   for (Index i = 0; i < comparisons.users(); ++i) {
-    t = margins.row(0)
-            .segment(comparisons.begin(i), comparisons.count(i))
-            .transpose()
-            .template cast<double>();
-    t /= temperature;
+    t.resize(comparisons.count(i));
+    for (Index j = 0; j < t.size(); ++j)
+      t(j) = static_cast<double>(margins(0, comparisons.begin(i) + j)) / temperature;
     answer_terms(loss, t, comparisons.answers(i), values, slopes, curvatures);
     for (Index j = 0; j < t.size(); ++j) {
       const Index p = comparisons.begin(i) + j;
       const double omega = comparisons.weight.empty()
                                ? 1
                                : static_cast<double>(comparisons.weight[static_cast<std::size_t>(p)]);
-      slope(p) = static_cast<Scalar>(omega * slopes(j) / temperature);
-      curvature += std::max(curvatures(j), 0.0) / (temperature * temperature);
+      out.slope(p) = static_cast<Scalar>(omega * slopes(j) / temperature);
+      out.curvature += std::max(curvatures(j), 0.0) / (temperature * temperature);
     }
   }
-  const auto n = static_cast<double>(std::max<Index>(margins.size(), 1));
+  return out;
+}
+
+/// Deviation columns for a population reward v0 (d): the leading directions of the users' residual gradients
+/// r_i = sum_j omega_j loss'(x_j'v0 / tau) x_j / tau, in coordinates where an average user's Fisher
+/// information plus `precision` is the identity, as long as the gradients say. Two or three readings of the
+/// data with columns + 8.
+/// @return d x columns
+template <Real Scalar, class Store>
+[[nodiscard, gnu::noinline]] Matrix<Scalar> residual_directions(Pass<Scalar, Store>& pass,
+                                                                const Spectrum<Scalar>& spectrum,
+                                                                const Residuals<Scalar>& residuals,
+                                                                Index columns, double precision,
+                                                                std::uint64_t seed) {
+  using Block = typename Pass<Scalar, Store>::ScoreBlock;
+  using Column = typename Pass<Scalar, Store>::Column;
+  const auto& comparisons = pass.comparisons();
+  const Vector<Scalar>& slope = residuals.slope;
+  const auto n = static_cast<double>(std::max<Index>(slope.size(), 1));
   const auto users = static_cast<double>(comparisons.users());
   const Index d = comparisons.dimension(), width = std::min<Index>(d, columns + 8);
   const auto fisher = [&](Index count) {
-    return Whitening<Scalar>(spectrum, Vector<double>::Constant(count, curvature / n / users),
+    return Whitening<Scalar>(spectrum, Vector<double>::Constant(count, residuals.curvature / n / users),
                              Vector<double>::Constant(count, precision));
   };
   const Whitening<Scalar> wide = fisher(width);
@@ -134,7 +146,8 @@ Matrix<double> vertices_of(const Matrix<double>& C, Index count, double expand) 
     rest.rowwise().squaredNorm().maxCoeff(&pick);
     vertices.row(k) = mean + expand * centred.row(pick);
     const Vector<double> u = rest.row(pick).transpose().normalized();
-    rest -= (rest * u) * u.transpose();
+    const Vector<double> along = rest.lazyProduct(u);
+    for (Index c = 0; c < rest.cols(); ++c) rest.col(c) -= u(c) * along;
   }
   return vertices;
 }
@@ -142,6 +155,11 @@ Matrix<double> vertices_of(const Matrix<double>& C, Index count, double expand) 
 #endif
 
 #ifdef LORE_COMPILED_TEMPLATE
+LORE_COMPILED_TEMPLATE Matrix<float> residual_directions(Pass<float, Features>&, const Spectrum<float>&,
+                                                         const Residuals<float>&, Index, double,
+                                                         std::uint64_t);
+LORE_COMPILED_TEMPLATE Matrix<float> simplex_vertices(const Matrix<float>&, const Matrix<float>&);
+LORE_COMPILED_TEMPLATE Matrix<float> leading_deviations(const Matrix<float>&, const Spectrum<float>&, Index);
 LORE_COMPILED_TEMPLATE Matrix<double> vertices_of<>(const Matrix<double>&, Index, double);
 #endif
 
