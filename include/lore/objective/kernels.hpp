@@ -326,8 +326,17 @@ template <Real Scalar, class T>
 }
 
 #ifdef LORE_COMPILED_TEMPLATE
-LORE_COMPILED_TEMPLATE void scores_of_columns(const float* const*, Index, Index, const float*, Index, float*,
-                                              Index);
+#define LORE_COMPILED_KERNELS(T)                                                                            \
+  LORE_COMPILED_TEMPLATE void scores_of_columns(const T* const*, Index, Index, const float*, Index, float*, \
+                                                Index);                                                     \
+  LORE_COMPILED_TEMPLATE void add_outer_products(const T* const*, Index, Index, const float*, Index, Index, \
+                                                 float*, Index);                                            \
+  LORE_COMPILED_TEMPLATE void stream_dots(const T* const*, const float*, Index, float*, const T* const*);   \
+  LORE_COMPILED_TEMPLATE void stream_sums(const T* const*, const float*, Index, float*, const T* const*)
+LORE_COMPILED_KERNELS(float);
+LORE_COMPILED_KERNELS(Eigen::half);
+LORE_COMPILED_KERNELS(Eigen::bfloat16);
+#undef LORE_COMPILED_KERNELS
 #endif
 
 }  // namespace lore::detail

@@ -209,45 +209,10 @@ void solve_positive(const Matrix<double>& H, Vector<double>& x) {
   Eigen::LLT<Matrix<double>>(H).solveInPlace(x);
 }
 
-// Reflections to tridiagonal form, whose eigenpairs Eigen finds: its own reflections would take several times
-// as long to compile.   @ref Golub & Van Loan 2013, section 8.3
 template <class Lazy>
 PositiveEigen eigen_of_positive(const Matrix<double>& A) {
-  using Part = Eigen::Map<Vector<double>>;
-  const Index n = A.rows();
-  Matrix<double> S = A;  // the lower triangle; below its diagonal v of the reflections I - tau v v'
-  const auto column = [&S, n](Index j, Index from) { return Part(&S(0, j) + from, n - from); };
-  Vector<double> diagonal(n), beside(std::max<Index>(n - 1, 0)), tau(beside.size()), p(n);
-  for (Index k = 0; k + 1 < n; ++k) {
-    Part v = column(k, k + 1), w(p.data() + k + 1, v.size());
-    const double first = v(0), length = std::copysign(v.norm(), -first);
-    diagonal(k) = S(k, k);
-    beside(k) = length;
-    tau(k) = length == 0 ? 0 : (length - first) / length;
-    if (length != 0) v *= 1 / (first - length);
-    v(0) = 1;
-    w.setZero();
-    for (Index j = k + 1; j < n; ++j) {
-      const Part c = column(j, j + 1), rest = column(k, j + 1);
-      Part(p.data() + j + 1, c.size()) += S(j, k) * c;
-      p(j) += S(j, j) * S(j, k) + c.dot(rest);
-    }
-    w *= tau(k);
-    w -= 0.5 * tau(k) * w.dot(v) * v;
-    for (Index j = k + 1; j < n; ++j)
-      column(j, j) -= p(j) * column(k, j) + S(j, k) * Part(p.data() + j, n - j);
-  }
-  if (n > 0) diagonal(n - 1) = S(n - 1, n - 1);
-  Eigen::SelfAdjointEigenSolver<Matrix<double>> eigen;
-  eigen.computeFromTridiagonal(diagonal, beside);
-  PositiveEigen out{eigen.eigenvalues().reverse().cwiseMax(0.0), eigen.eigenvectors().rowwise().reverse()};
-  for (Index j = 0; j < n; ++j)
-    for (Index k = n - 1; k-- > 0;) {
-      const Part v = column(k, k + 1);
-      Part z(&out.vectors(0, j) + k + 1, v.size());
-      z -= tau(k) * v.dot(z) * v;
-    }
-  return out;
+  const Eigen::SelfAdjointEigenSolver<Matrix<double>> eigen(A);
+  return {eigen.eigenvalues().reverse().cwiseMax(0.0), eigen.eigenvectors().rowwise().reverse()};
 }
 
 template <class Lazy>
@@ -257,18 +222,10 @@ Matrix<double> orthonormalised(Matrix<double> Y) {
       const double norm = Y.col(k).norm();
       if (norm > 0) Y.col(k) /= norm;
     }
-    Matrix<double> L = transposed_times<double>(Y, Y);
-    for (Index k = 0; k < Y.cols(); ++k) L(k, k) += 1e-13 * static_cast<double>(Y.cols());
-    if (!cholesky_in_place(L)) break;
-    Matrix<double> inverse = Matrix<double>::Zero(L.rows(), L.cols());  // of L'
-    for (Index k = 0; k < L.cols(); ++k) {
-      for (Index i = 0; i <= k; ++i) {
-        double sum = i == k ? 1.0 : 0.0;
-        for (Index j = i; j < k; ++j) sum -= L(k, j) * inverse(i, j);
-        inverse(i, k) = sum / L(k, k);
-      }
-    }
-    Y = times<double>(Y, inverse);
+    Matrix<double> gram = transposed_times<double>(Y, Y);
+    gram.diagonal().array() += 1e-13 * static_cast<double>(Y.cols());
+    const Eigen::LLT<Matrix<double>> factor(gram);
+    factor.matrixL().transpose().template solveInPlace<Eigen::OnTheRight>(Y);
   }
   return Y;
 }
