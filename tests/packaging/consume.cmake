@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 # Copyright (c) 2026 The lore authors
 #
-# Builds and runs consumer/ with lore obtained as `how` says, with lore::io if `io` is ON.
+# Builds and runs consumer/ with lore obtained as `how` says, with lore::io if `io` is ON and with lore::compiled if
+# `compiled` is ON.
 include(${CMAKE_CURRENT_LIST_DIR}/run.cmake)
 
 set(from "")
@@ -20,7 +21,7 @@ elseif(how STREQUAL "FetchContent")
 endif()
 
 run(${configure} -S ${CMAKE_CURRENT_LIST_DIR}/consumer -B ${work_dir}/build ${given} ${from}
-  -D how=${how} -D io=${io} -D version=${version})
+  -D how=${how} -D io=${io} -D compiled=${compiled} -D version=${version})
 run(${CMAKE_COMMAND} --build ${work_dir}/build)
 run(${work_dir}/build/consumer)
 string(STRIP "${run_output}" run_output)

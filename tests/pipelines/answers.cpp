@@ -193,11 +193,22 @@ TEST_CASE("vary_fewshot fits such a file itself, and gives a model of plain comp
   curve.results = folder / "curve.json";
   curve.rank = 3;
   CHECK(last_gain(curve)["lower"] > 0);
-  lore::write_model(folder / "plain.safetensors",
-                    lore::JointFit<>{}(preferences.seen_train().decided(), lore::Rank{3}).model);
+  lore::RewardModel<float> plain =
+      lore::JointFit<>{}(preferences.seen_train().decided(), lore::Rank{3}).model;
+  lore::write_model(folder / "plain.safetensors", plain);
   curve.rank.reset();
   curve.model = folder / "plain.safetensors";
   CHECK(last_gain(curve)["lower"] > 0);
+  // What a model says of the answers is read with care.
+  const auto complaint = [&] {
+    lore::write_model(folder / "plain.safetensors", plain);
+    return lore_test::complaint_of([&] { (void)last_gain(curve); });
+  };
+  plain.training["answer_thresholds"] = "0.5 much";
+  CHECK(contains(complaint(), "training.answer_thresholds"));
+  CHECK(contains(complaint(), "much"));
+  plain.training["answer_thresholds"] = "0.5";
+  CHECK(contains(complaint(), "training.answer_cuts"));
 }
 
 TEST_CASE(
