@@ -202,7 +202,10 @@ TEST_CASE("vary_fewshot fits such a file itself, and gives a model of plain comp
   // What a model says of the answers is read with care.
   const auto complaint = [&] {
     lore::write_model(folder / "plain.safetensors", plain);
-    return lore_test::complaint_of([&] { (void)last_gain(curve); });
+    return lore_test::complaint_of([&] {
+      std::ostringstream out;
+      (void)lore_examples::vary_fewshot(curve, defaults, out);
+    });
   };
   plain.training["answer_thresholds"] = "0.5 much";
   CHECK(contains(complaint(), "training.answer_thresholds"));
