@@ -91,8 +91,8 @@ class AnsweredLosses {
   /// As noted; of a model of plain comparisons, by this file's training.
   [[nodiscard]] Loss of(const Model& model) {
     if (!model.training.contains("answer_thresholds")) return before(preferences_.seen_train());
-    return with(lore::Ordinal(noted_numbers<double>(model, "answer_thresholds"),
-                              noted_numbers<float>(model, "answer_cuts")));
+    std::vector<double> thresholds = noted_numbers<double>(model, "answer_thresholds");
+    return with(lore::Ordinal(std::move(thresholds), noted_numbers<float>(model, "answer_cuts")));
   }
 
   void note(const Loss& loss, Model& model) const {
