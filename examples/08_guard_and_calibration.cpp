@@ -23,8 +23,9 @@ int main(int argc, char** argv) try {
   const auto [selection, result, guard] = fit(data.seen_train());
   const lore::RewardModel<float>& model = result.model;
   if (model.rank > 1) {
-    std::printf("rank %d; covariance of new users' prior times %g; population: %s\n\n", int(model.rank),
-                guard.factor, guard.population ? "Bradley-Terry's reward" : "the mean user's reward");
+    std::printf("rank %d; %scovariance of new users' prior times %g; population: %s\n\n", int(model.rank),
+                guard.estimated ? "estimated " : "", guard.factor,
+                guard.population ? "Bradley-Terry's reward" : "the mean user's reward");
 
     // What it promised, beside what users get whom the fit has never seen.
     const lore::RewardModel<float> common = fit.fit(data.seen_train(), selection.bradley_terry).model;

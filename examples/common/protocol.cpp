@@ -74,7 +74,7 @@ void Protocol::guard_new_users(Progress& progress) {
   progress.begin("holding out users as new ones", 0);
   guard_ = default_->guard(train_, selection_, [](const lore::Candidate&) { return interrupted(); });
   progress.end();
-  guarded_ = guard_->loses ? *selected_ : selection_.selected;
+  guarded_ = guard_->candidate.rank;
   selected_ = selection_.selected;
 }
 

@@ -62,7 +62,7 @@ class Protocol {
   /// @return the ranks to fit, ascending
   std::vector<Index> choose(const std::vector<Index>& ranks, bool grow, Progress& progress);
   [[nodiscard]] std::optional<Index> selected() const { return selected_; }
-  /// What held-out seen users say of the rank that cross-validation chose (protocol `default`, above rank 1).
+  /// What held-out seen users say of the rank to use (protocol `default`, above rank 1).
   [[nodiscard]] const std::optional<lore::GuardReport>& guard() const { return guard_; }
 
   /// One cold fit at the chosen settings; `record` is filled.

@@ -368,6 +368,7 @@ void print_guard(std::ostream& out, const lore::GuardReport& guard) {
   out << "\nSeen users held out and treated as new: gains over Bradley-Terry\n";
   print_columns(out, rows);
   out << "Points of accuracy and nats a comparison, above 0 is better, with 95 % intervals over users.\n";
+  if (guard.estimated) out << "The covariance of new users' prior was estimated anew.\n";
   if (guard.skipped > 0)
     out << guard.skipped << " folds of users left out: nobody else to fit to, or nothing to judge\n";
   if (guard.loses) out << "warning: new users are worse off than under Bradley-Terry after some shots\n";

@@ -73,7 +73,7 @@ struct Results {
   std::vector<RankResult> ranks;
   std::optional<Findings> findings;           ///< of the selected rank
   std::optional<FormattingProbe> formatting;  ///< as `prepare` noted it
-  std::optional<lore::GuardReport> guard;     ///< of the rank that cross-validation chose
+  std::optional<lore::GuardReport> guard;     ///< of the rank to use
 };
 
 /// One number of shots of a few-shot curve.

@@ -96,10 +96,22 @@ TEST_CASE("The reward that all share does not vary") {
   CHECK(covariance == covariance.transpose());
 }
 
-TEST_CASE("Users who said nothing leave the prior as it was") {
+TEST_CASE("Users who said nothing leave the prior as it was, but for the shrinkage of so few") {
   People people = draw(std::vector<Index>(10, 0), 4);
-  people.model.prior.covariance.bottomRightCorner(2, 2) << 2, 0, 0, 3;
-  CHECK((estimate(people) - people.model.prior.covariance.cast<double>()).norm() < 1e-5);
+  people.model.prior.covariance.bottomRightCorner(2, 2) << 2, 1, 1, 3;
+  Double wanted = people.model.prior.covariance.cast<double>();
+  wanted(1, 2) = wanted(2, 1) = 10.0 / 12;  // users / (D + users)
+  CHECK((estimate(people) - wanted).norm() < 1e-5);
+}
+
+TEST_CASE("The covariance of simplex logits stays where logits differ") {
+  People people = draw(std::vector<Index>(20, 30), 9);
+  people.model.weight_map = lore::WeightMapKind::simplex;
+  people.model.prior.mean.setZero();
+  people.model.prior.covariance = Matrix::Identity(3, 3) - Matrix::Constant(3, 3, 1.0F / 3);
+  const Double covariance = estimate(people);
+  CHECK(covariance.rowwise().sum().norm() < 1e-5 * covariance.norm());
+  CHECK(covariance.trace() > 0);
 }
 
 TEST_CASE("The order of the users does not matter") {
@@ -112,9 +124,11 @@ TEST_CASE("The order of the users does not matter") {
 }
 
 TEST_CASE("One user alone says how far out such users are, and of rank 1 there is nothing to estimate") {
-  const Double alone = estimate(draw({400}, 6));
-  CHECK(alone.allFinite());
-  CHECK(alone(1, 1) > 0);
+  People one = draw({400}, 6);
+  const Double alone = estimate(one);
+  const auto fit = lore::fit_users(one.model, one.Z, one.comparisons, lore::Serial{});
+  CHECK(alone(1, 1) == Approx(std::pow(fit.parameters(1, 0), 2)).epsilon(0.3));
+  CHECK(alone(2, 2) == Approx(std::pow(fit.parameters(2, 0), 2)).margin(0.1));
   People common = draw({5, 5}, 7);
   common.model.basis = lore::Basis<float>(Matrix(Matrix::Ones(3, 1)));
   common.model.rank = 1;

@@ -163,6 +163,29 @@ TEST_CASE("Simplex weights give way to signed ones that new users are judged bet
   CHECK(chosen(good_simplex, poor).weight_map == Kind::simplex);
 }
 
+TEST_CASE("Simplex weights that harm nobody do not give way to signed ones that do") {
+  using Kind = lore::WeightMapKind;
+  const lore::Comparisons<> train = lore_test::people(3, 7).seen_train();
+  auto fit = lore_test::default_fit(2);
+  fit.joint.posterior = lore::Posterior::map;
+  fit.new_users.smallest_factor = fit.new_users.largest_factor = 1;
+  fit.new_users.estimate = false;
+  const lore::Candidate bradley_terry{1, Kind::signed_deviations, {1, 1}}, shy{3, Kind::simplex, {0.1, 0.1}},
+      reckless{3, Kind::signed_deviations, {1, 25}};
+  REQUIRE(lore_test::guard(fit, train, reckless, bradley_terry).loses);
+  REQUIRE_FALSE(lore_test::guard(fit, train, shy, bradley_terry).loses);
+  lore::Selection selection;
+  selection.ranks = {{bradley_terry, 0.6, {}}, {shy, 0.5, {}}};
+  selection.selected = 3;
+  selection.bradley_terry = bradley_terry;
+  selection.deviations = lore::RankChoice{reckless, 0.5, {}};
+  const lore::GuardReport report = lore_test::guard(fit, train, selection);
+  CHECK(selection.selected == 3);
+  CHECK(selection.at(3).candidate.weight_map == Kind::simplex);
+  CHECK(report.candidate.weight_map == Kind::simplex);
+  CHECK_FALSE(report.loses);
+}
+
 TEST_CASE("The default fit takes as few people and comparisons as there are") {
   const auto fit = lore_test::default_fit();
   for (const std::vector<Index>& counts :
@@ -210,6 +233,12 @@ TEST_CASE("Ranks are also refused where there is nothing to choose by") {
   fit.selection.ranks = {2};
   CHECK_THROWS_AS(lore_test::run(fit, lore_test::small({1}, 1).seen_train()), std::invalid_argument);
   CHECK_THROWS_AS(lore_test::run(fit, lore::Comparisons<>{}), std::invalid_argument);
+  fit.selection.ranks = {3, 1, 3};  // stopped at once: ascending all the same
+  const auto outcome = lore_test::run(fit, lore_test::small({6, 6, 6}, 1).seen_train(),
+                                      [](const lore::Candidate&) { return true; });
+  REQUIRE(outcome.selection.ranks.size() == 2);
+  CHECK(outcome.selection.ranks.front().candidate.rank == 1);
+  CHECK(outcome.selection.selected == 1);
   // Vectors that are all zero.
   CHECK_THROWS_AS(lore_test::run(lore_test::default_fit(),
                                  lore_test::scaled(lore_test::small({6, 6}, 1), 0).seen_train()),

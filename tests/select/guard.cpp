@@ -127,7 +127,7 @@ TEST_CASE("Nobody is left surely worse off after few shots for what many gain") 
   CHECK(report.factor < 1);
   for (const GuardPoint& point : report.points) {
     CAPTURE(point.shots);
-    CHECK(point.log_loss.upper >= 0);
+    CHECK(point.log_loss.upper >= -fit.new_users.tolerated_loss);
   }
   CHECK(at(report, 20).log_loss.lower > 0);
 }
@@ -198,6 +198,16 @@ TEST_CASE("Where there is nobody to ask the guard is silent, and off it does not
   CHECK(guard(plain, train, two, bradley_terry, [] { return true; }).points.empty());
 }
 
+TEST_CASE("A guard refuses weights that are not one a comparison, or no weights at all") {
+  lore::Comparisons<> train = lore_test::people(3, 4).seen_train();
+  const Candidate two{2, WeightMapKind::signed_deviations, {1, 1}};
+  train.weight = {1, 1, 1};
+  CHECK_THROWS_AS(guard(plain, train, two, bradley_terry), std::invalid_argument);
+  train.weight.assign(static_cast<std::size_t>(train.size()), 1);
+  train.weight[7] = -1;
+  CHECK_THROWS_AS(guard(plain, train, two, bradley_terry), std::domain_error);
+}
+
 TEST_CASE("A guard refuses options out of range") {
   lore::GuardOptions options;
   CHECK_NOTHROW(options.validate());
@@ -214,5 +224,14 @@ TEST_CASE("A guard refuses options out of range") {
   CHECK_THROWS_AS(options.validate(), std::domain_error);
   options = {};
   options.least_users = 1;
+  CHECK_THROWS_AS(options.validate(), std::domain_error);
+  options = {};
+  options.most_judged = 0;
+  CHECK_THROWS_AS(options.validate(), std::domain_error);
+  options = {};
+  options.least_improvement = -1;
+  CHECK_THROWS_AS(options.validate(), std::domain_error);
+  options = {};
+  options.tolerated_loss = -1;
   CHECK_THROWS_AS(options.validate(), std::domain_error);
 }

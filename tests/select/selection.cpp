@@ -136,6 +136,23 @@ TEST_CASE("An observer ends a selection, which keeps what was scored") {
   CHECK(first.model.rank == 1);
 }
 
+TEST_CASE("Settings that are selected take the place of those of their rank, or one of their own") {
+  const auto choice = [](Index rank, double loss) {
+    return lore::RankChoice{{rank, lore::WeightMapKind::signed_deviations, {1, 1}}, loss, {}};
+  };
+  lore::Selection selection;
+  selection.ranks = {choice(1, 0.6), choice(4, 0.5)};
+  selection.select(choice(4, 0.4));
+  CHECK(selection.selected == 4);
+  CHECK(selection.at(4).log_loss == 0.4);
+  CHECK(selection.ranks.size() == 2);
+  selection.select(choice(2, 0.3));
+  CHECK(selection.selected == 2);
+  CHECK(selection.ranks[1].log_loss == 0.3);
+  selection.select(choice(9, 0.2));
+  CHECK(selection.ranks.back().candidate.rank == 9);
+}
+
 TEST_CASE("A selection refuses options out of range and ranks that the data cannot have") {
   SelectionOptions options;
   options.folds = 1;

@@ -9,6 +9,7 @@
 #include "lore/fit/coordinate_prior.hpp"
 #include "lore/fit/few_shot.hpp"
 #include "lore/model/reward_model.hpp"
+#include "lore/model/weight_map.hpp"
 #include "lore/objective/loss.hpp"
 #include "lore/parallel/executor.hpp"
 
@@ -18,10 +19,11 @@ namespace lore {
 ///
 ///   Sigma <- mean_i [ (p_i - p0)(p_i - p0)' + C_i ]     p_i, C_i: user i's posterior under the last Sigma
 ///
-/// from the model's own Sigma on, shrunk towards its diagonal when users are few, until it changes by less
-/// than 1 % or `rounds` are over: users whom the basis was fitted to closely would have it grow for ever, so
-/// judge it by others (`guard_new_users`). `JointFit` keeps N(0, I) for the deviations of `Signed` weights,
-/// which is far from what users are like where their numbers of comparisons differ much.
+/// from the model's own Sigma on, until it changes by less than 1 % or `rounds` are over; then shrunk towards
+/// its diagonal, the more the fewer the users, in the coordinates of the weight map. Users whom the basis was
+/// fitted to closely would have it grow for ever, so judge it by others (`guard_new_users`). `JointFit` keeps
+/// N(0, I) for the deviations of `Signed` weights, which is far from what users are like where their numbers
+/// of comparisons differ much. Users whose fit is not finite are left out.
 /// @param Z  K x n, V'X of all positions   @param rounds  at most, >= 1
 /// @throws as `FewShotFit`; std::invalid_argument without users   @cost a few-shot fit a user and round
 /// @ref Dempster, Laird & Rubin 1977
@@ -31,24 +33,37 @@ template <Real Scalar, class Store, class Loss = BradleyTerry>
                                                        const AnyExecutor& executor, const Loss& loss = {},
                                                        int rounds = 20) {
   constexpr const char* where = "estimate_prior_covariance";
-  const Index users = comparisons.users(), K = model.prior.size();
+  const Index users = comparisons.users(), D = model.prior.size() - 1;
   if (users < 1) detail::raise_shape(where, "users", users, "at least 1");
   detail::check_positive(where, "rounds", rounds);
-  for (int round = 0; round < rounds && K > 1; ++round) {
+  if (D < 1) return model.prior.covariance;
+  model.prior.validate();
+  auto prior = model.weight_map == WeightMapKind::simplex
+                   ? detail::CoordinatePrior::from(Simplex{}, model.prior)
+                   : detail::CoordinatePrior::from(Signed{}, model.prior);
+  Index known = 0;
+  for (int round = 0; round < rounds; ++round) {
     const UserFits<Scalar> fits = fit_users(model, Z, comparisons, executor, loss);
-    Matrix<double> sum = Matrix<double>::Zero(K, K);
+    Matrix<double> sum = Matrix<double>::Zero(D, D);
+    known = 0;
     for (Index i = 0; i < users; ++i) {
       const Vector<double> p = (fits.parameters.col(i) - model.prior.mean).template cast<double>();
-      sum.noalias() += p * p.transpose();
-      sum += fits.covariance_of(i).template cast<double>();
+      const Matrix<double> C = fits.covariance_of(i).template cast<double>();
+      if (!p.allFinite() || !C.allFinite()) continue;
+      const Vector<double> c = prior.Q.transpose() * p;
+      sum += c * c.transpose() + prior.Q.transpose() * C * prior.Q;
+      ++known;
     }
-    Matrix<double> estimate = sum / static_cast<double>(users);
-    detail::shrink_to_diagonal(estimate, K - 1, users);
-    const double change = (estimate - model.prior.covariance.template cast<double>()).norm();
-    model.prior.covariance = estimate.template cast<Scalar>();
-    if (change < 0.01 * estimate.norm()) break;
+    if (known == 0) break;
+    const Matrix<double> before = prior.covariance;
+    prior.set(prior.mean, sum / static_cast<double>(known));
+    model.prior.covariance = prior.template of_parameters<Scalar>().covariance;
+    if ((prior.covariance - before).norm() < 0.01 * prior.covariance.norm()) break;
   }
-  return model.prior.covariance;
+  Matrix<double> estimate = prior.covariance;
+  if (known > 0) detail::shrink_to_diagonal(estimate, D, known);
+  prior.set(prior.mean, estimate);
+  return prior.template of_parameters<Scalar>().covariance;
 }
 
 #ifdef LORE_COMPILED_TEMPLATE

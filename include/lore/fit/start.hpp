@@ -12,6 +12,7 @@
 #include "lore/objective/loss.hpp"
 #include "lore/objective/pass.hpp"
 #include "lore/objective/ranking.hpp"
+#include "lore/solve/dense.hpp"
 
 /// Where joint fits start: near the answer, so that few passes are needed and no column starts useless.
 namespace lore::detail {

@@ -17,6 +17,7 @@
 #include "lore/fit/spectrum.hpp"
 #include "lore/objective/pass.hpp"
 #include "lore/parallel/executor.hpp"
+#include "lore/solve/dense.hpp"
 
 namespace lore::detail {
 

@@ -6,15 +6,20 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
+#include "lore/core/error.hpp"
 #include "lore/core/types.hpp"
-#include "lore/core/version.hpp"
 #include "lore/data/preferences.hpp"
+#include "lore/fit/few_shot.hpp"
 #include "lore/fit/joint.hpp"
 #include "lore/fit/prior_covariance.hpp"
 #include "lore/metrics/user_scores.hpp"
+#include "lore/model/reward_model.hpp"
+#include "lore/objective/pass.hpp"
 #include "lore/parallel/executor.hpp"
 #include "lore/select/cross_validation.hpp"
+#include "lore/select/figures.hpp"
 #include "lore/select/guard.hpp"
 #include "lore/select/selection.hpp"
 
@@ -22,9 +27,10 @@ namespace lore {
 
 /// The fit that chooses for itself: rank, weight map and prior margin scales by cross-validation on the
 /// training comparisons (`select_settings`), then one `JointFit` at the choice. Above rank 1 a guard
-/// (`guard_new_users`) holds seen users out and treats them as new: it widens or narrows the prior of the
-/// weights by what they show, and where they are surely worse off than under Bradley-Terry at some number of
-/// shots whatever the prior, the fit becomes Bradley-Terry.
+/// (`guard_new_users`) holds seen users out and treats them as new: by what they show it widens or narrows
+/// the prior of the weights, estimates its covariance anew, takes signed weights for simplex ones, and where
+/// they are surely worse off than under Bradley-Terry at some number of shots whatever the prior, the fit
+/// becomes Bradley-Terry.
 ///
 ///   const lore::DefaultFit<> fit;
 ///   const auto [selection, result, guard] = fit(preferences.seen_train());
@@ -63,7 +69,8 @@ struct DefaultFit {
   /// Writes what a guard said into a fit: its points, its prior, Bradley-Terry's direction as the first
   /// column where `population` asks for it (signed weights), and the seen users' weights under all that. The
   /// objective, `training["objective"]` and the trace stay those of the fit before.
-  /// @cost where something changes one reading of the data, or a fit of rank 1 and two
+  /// @cost where something changes one reading of the data, or a fit of rank 1 and two; up to 20 few-shot
+  /// fits of each user where the covariance is estimated
   template <class Store>
   void heed(const GuardReport& report, const Comparisons<Store>& comparisons,
             JointResult<Scalar>& result) const {
@@ -104,7 +111,9 @@ struct DefaultFit {
   [[nodiscard]] GuardReport guard(const Comparisons<Store>& comparisons, const Candidate& candidate,
                                   const Candidate& bradley_terry,
                                   const SelectionObserver& observer = {}) const {
-    if (!new_users.enabled) return {};
+    GuardReport silent;
+    silent.candidate = candidate;
+    if (!new_users.enabled) return silent;
     return guard_new_users<Store, Loss, Scalar>(
         comparisons, candidate, bradley_terry, loss, common_loss.value_or(loss), executor, joint, new_users,
         selection.seed, [&] { return observer && observer(candidate); });
@@ -116,20 +125,19 @@ struct DefaultFit {
   template <class Store>
   [[nodiscard]] GuardReport guard(const Comparisons<Store>& comparisons, Selection& settings,
                                   const SelectionObserver& observer = {}) const {
-    if (settings.stopped) return {};
-    GuardReport report =
-        guard(comparisons, settings.at(settings.selected).candidate, settings.bradley_terry, observer);
+    const Candidate chosen = settings.at(settings.selected).candidate;
+    GuardReport report;
+    report.candidate = chosen;
+    if (settings.stopped) return report;
+    report = guard(comparisons, chosen, settings.bradley_terry, observer);
     if (settings.deviations && !report.points.empty()) {
       GuardReport other =
           guard(comparisons, settings.deviations->candidate, settings.bradley_terry, observer);
       const auto judged_better = [&] {
         return paired_difference(report.loss_by_user, other.loss_by_user).mean > 0;
       };
-      if (!other.points.empty() && ((report.loses && !other.loses) || judged_better())) {
-        settings.selected = settings.deviations->candidate.rank;
-        for (RankChoice& choice : settings.ranks)
-          if (choice.candidate.rank == settings.selected) choice = *settings.deviations;
-        settings.deviations.reset();
+      if (!other.points.empty() && (report.loses != other.loses ? report.loses : judged_better())) {
+        settings.select(*settings.deviations);
         report = std::move(other);
       }
     }
@@ -189,6 +197,8 @@ struct DefaultFit {
     Selection out;
     std::vector<Index> ranks = selection.ranks.empty() ? std::vector<Index>{1} : selection.ranks;
     const Index limit = std::min(comparisons.dimension(), comparisons.users());
+    std::sort(ranks.begin(), ranks.end());
+    ranks.erase(std::unique(ranks.begin(), ranks.end()), ranks.end());
     for (const Index rank : ranks) {
       if (rank > limit)
         detail::raise_shape("DefaultFit", "rank", rank, "at most min(d, users) = " + detail::to_text(limit));

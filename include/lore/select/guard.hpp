@@ -44,6 +44,7 @@ struct GuardOptions {
   double smallest_factor = 1e-3;     ///< of the prior covariance of new users, in (0, 1]
   double largest_factor = 16;        ///< >= 1
   double least_improvement = 0.005;  ///< that another prior covariance must bring, nats a comparison, >= 0
+  double tolerated_loss = 1e-4;      ///< nats a comparison that nobody notices, >= 0
   BootstrapOptions bootstrap{};      ///< of the confidence intervals over users
 
   /// @throws std::domain_error naming the field
@@ -56,6 +57,7 @@ struct GuardOptions {
     if (!(smallest_factor > 0 && smallest_factor <= 1))
       detail::raise_value(where, "smallest_factor", smallest_factor, "above 0, at most 1");
     detail::check_non_negative(where, "least_improvement", least_improvement);
+    detail::check_non_negative(where, "tolerated_loss", tolerated_loss);
     if (!(largest_factor >= 1)) detail::raise_value(where, "largest_factor", largest_factor, "at least 1");
     bootstrap.validate();
   }
@@ -67,6 +69,7 @@ struct [[nodiscard]] GuardReport {
   /// Held-out loss of each user under that prior, nats a comparison, averaged over the numbers of shots above
   /// 0; NaN: not judged.
   std::vector<double> loss_by_user{};
+  Candidate candidate{};   ///< that this speaks of
   bool estimated = false;  ///< the prior covariance is `estimate_prior_covariance`'s, not the joint fit's
   double factor = 1;       ///< of that covariance
   /// Settings of Bradley-Terry where its reward is the population's: users without any shots were not surely
@@ -87,10 +90,11 @@ struct [[nodiscard]] GuardReport {
 
 namespace detail {
 
-/// The whole confidence interval of the gain in log loss is below 0 at some number of shots.
-[[nodiscard]] inline bool surely_loses(const std::vector<GuardPoint>& points) {
-  return std::any_of(points.begin(), points.end(),
-                     [](const GuardPoint& point) { return point.log_loss.upper < 0; });
+/// The whole confidence interval of the gain in log loss is below 0, by more than nobody notices, at some
+/// number of shots.
+[[nodiscard]] inline bool surely_loses(const GuardReport& report, const GuardOptions& options) {
+  return std::any_of(report.points.begin(), report.points.end(),
+                     [&](const GuardPoint& point) { return point.log_loss.upper < -options.tolerated_loss; });
 }
 
 /// c of c v, which stands for the mean reward V w in a model whose population is Bradley-Terry's v: as far
@@ -345,8 +349,9 @@ class Guard {
 }
 
 /// The prior covariance that judges best: the fitted one, or where it is clearly better that times the best
-/// factor, and where it is clearly better still the estimated one, times its best factor. Where new users are
-/// still surely worse off at some number of shots, times the largest smaller factor at which they are not.
+/// factor, and where it is clearly better still the estimated one, times the factor that is best then. Where
+/// new users are still surely worse off at some number of shots, times the largest smaller factor at which
+/// they are not, of the fitted one if there is none of the estimated one.
 template <class Guard>
 [[nodiscard]] GuardReport choose_prior(Guard& guard, const GuardOptions& options, WeightMapKind map) {
   const auto loss = [](const GuardReport& report) { return summarize_users(report.loss_by_user).mean; };
@@ -361,16 +366,22 @@ template <class Guard>
     }
     return best;
   };
+  const auto narrowed = [&](GuardReport report) {
+    while (surely_loses(report, options) && report.factor * 0.5 >= options.smallest_factor)
+      report = guard.judge(report.estimated, report.factor * 0.5);
+    return report;
+  };
   GuardReport chosen = guard.judge(false, 1);
   GuardReport scaled = best_factor(chosen);
   if (clearly_better(scaled, chosen, options)) chosen = std::move(scaled);
   if (options.estimate && map == WeightMapKind::signed_deviations) {
     GuardReport estimated = guard.judge(true, 1);
-    if (clearly_better(estimated, chosen, options)) chosen = best_factor(std::move(estimated));
+    if (clearly_better(estimated, chosen, options)) {
+      estimated = narrowed(best_factor(std::move(estimated)));
+      if (!surely_loses(estimated, options)) return estimated;
+    }
   }
-  while (surely_loses(chosen.points) && chosen.factor * 0.5 >= options.smallest_factor)
-    chosen = guard.judge(chosen.estimated, chosen.factor * 0.5);
-  return chosen;
+  return narrowed(std::move(chosen));
 }
 
 }  // namespace detail
@@ -388,17 +399,20 @@ template <class Guard>
 ///   largest smaller factor at which they are not: with Bradley-Terry's population narrower priors end in
 ///   Bradley-Terry.
 /// - Where there is none, the same with Bradley-Terry's population, and at last `loses` says so.
-/// Surely: by a confidence interval. The points are those of the model with all that.
+/// Surely: by a confidence interval, beyond `tolerated_loss`. The points are those of the model with all
+/// that.
 /// @param loss  of the candidate   @param common_loss  of Bradley-Terry: the same but for what was estimated
 /// @param stop  bool(), called before each fold; true gives an empty report
 /// @throws as `JointFit`, std::domain_error on options out of range
-/// @cost   folds cold fits of each candidate, then a few new users' fits a user, number of shots and factor
+/// @cost   folds cold fits of each candidate, up to 20 few-shot fits of each user and fold to estimate, then
+/// a few new users' fits a user, number of shots and factor
 template <class Store, class Loss, Real Scalar = float>
 [[nodiscard]] GuardReport guard_new_users(const Comparisons<Store>& comparisons, const Candidate& candidate,
                                           const Candidate& bradley_terry, const Loss& loss,
                                           const Loss& common_loss, const AnyExecutor& executor,
                                           const JointOptions& joint, const GuardOptions& options,
                                           std::uint64_t seed, const std::function<bool()>& stop) {
+  comparisons.validate();
   detail::Guard<Store, Loss, Scalar> guard(comparisons, loss, common_loss, executor, joint, options, seed);
   GuardReport report;
   const bool anybody = guard.prepare(candidate, bradley_terry, stop),
@@ -406,14 +420,15 @@ template <class Store, class Loss, Real Scalar = float>
   if (anybody) {
     if (of_deviations && !guard.knows_better()) guard.share_population();
     report = detail::choose_prior(guard, options, candidate.weight_map);
-    if (detail::surely_loses(report.points) && of_deviations && !guard.shared()) {
+    if (detail::surely_loses(report, options) && of_deviations && !guard.shared()) {
       guard.share_population();
       report = detail::choose_prior(guard, options, candidate.weight_map);
     }
   }
+  report.candidate = candidate;
   report.skipped = guard.skipped();
   if (guard.shared()) report.population = bradley_terry;
-  report.loses = detail::surely_loses(report.points);
+  report.loses = detail::surely_loses(report, options);
   return report;
 }
 

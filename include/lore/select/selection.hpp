@@ -66,6 +66,19 @@ struct Selection {
       if (choice.candidate.rank == rank) return choice;
     detail::raise_shape("Selection::at", "rank", rank, "a rank that was scored");
   }
+
+  /// Makes these settings those of their rank, and that the rank to use.
+  void select(RankChoice choice) {
+    selected = choice.candidate.rank;
+    deviations.reset();
+    const auto place = std::find_if(ranks.begin(), ranks.end(), [this](const RankChoice& known) {
+      return known.candidate.rank >= selected;
+    });
+    if (place != ranks.end() && place->candidate.rank == selected)
+      *place = std::move(choice);
+    else
+      ranks.insert(place, std::move(choice));
+  }
 };
 
 namespace detail {
