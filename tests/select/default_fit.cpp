@@ -170,7 +170,7 @@ TEST_CASE("Simplex weights that harm nobody do not give way to signed ones that 
   fit.joint.posterior = lore::Posterior::map;
   fit.new_users.smallest_factor = fit.new_users.largest_factor = 1;
   fit.new_users.estimate = false;
-  const lore::Candidate bradley_terry{1, Kind::signed_deviations, {1, 1}}, shy{3, Kind::simplex, {0.1, 0.1}},
+  const lore::Candidate bradley_terry{1, Kind::signed_deviations, {1, 1}}, shy{3, Kind::simplex, {0.3, 0.3}},
       reckless{3, Kind::signed_deviations, {1, 25}};
   REQUIRE(lore_test::guard(fit, train, reckless, bradley_terry).loses);
   REQUIRE_FALSE(lore_test::guard(fit, train, shy, bradley_terry).loses);
