@@ -120,8 +120,8 @@ struct DefaultFit {
   }
 
   /// The same of the rank that a selection chose, which becomes 1 where the guard says so and 1 is among the
-  /// ranks. Where it has simplex weights new users are judged under signed ones too, which are chosen if they
-  /// are judged better: cross-validation has only seen how well they predict users who are known.
+  /// ranks. Where it has simplex weights new users are judged under signed ones too, which are chosen if new
+  /// users gain more by them, in nats a comparison, than known ones lose by cross-validation.
   template <class Store>
   [[nodiscard]] GuardReport guard(const Comparisons<Store>& comparisons, Selection& settings,
                                   const SelectionObserver& observer = {}) const {
@@ -133,10 +133,11 @@ struct DefaultFit {
     if (settings.deviations && !report.points.empty()) {
       GuardReport other =
           guard(comparisons, settings.deviations->candidate, settings.bradley_terry, observer);
-      const auto judged_better = [&] {
-        return paired_difference(report.loss_by_user, other.loss_by_user).mean > 0;
+      const auto worth_it = [&] {
+        return paired_difference(report.loss_by_user, other.loss_by_user).mean >
+               settings.deviations->log_loss - settings.at(settings.selected).log_loss;
       };
-      if (!other.points.empty() && (report.loses != other.loses ? report.loses : judged_better())) {
+      if (!other.points.empty() && (report.loses != other.loses ? report.loses : worth_it())) {
         settings.select(*settings.deviations);
         report = std::move(other);
       }
