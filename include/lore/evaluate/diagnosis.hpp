@@ -137,9 +137,7 @@ template <Real Scalar, class Store, class Loss = BradleyTerry>
   out.collapse = diagnose_collapse(model);
   const ScoredPartition<Scalar, Store> scored(comparisons, model.basis, executor);
   const UserFits<Scalar> fits = fit_users(model, scored.Z, comparisons, executor, loss);
-  const detail::CoordinatePrior prior = model.weight_map == WeightMapKind::simplex
-                                            ? detail::CoordinatePrior::from(Simplex{}, model.prior)
-                                            : detail::CoordinatePrior::from(Signed{}, model.prior);
+  const auto prior = detail::CoordinatePrior::from(model.weight_map, model.prior);
   const auto D = static_cast<double>(prior.degrees());
   // A prior without width takes nothing from the data.
   const bool wide = prior.degrees() > 0 && prior.covariance.trace() > 1e-12;
@@ -149,7 +147,7 @@ template <Real Scalar, class Store, class Loss = BradleyTerry>
     UserDiagnosis& user = out.users[at];
     user.user = comparisons.user[at];
     user.comparisons = comparisons.count(i);
-    const auto Z = scored.Z.middleCols(comparisons.begin(i), comparisons.count(i));
+    const auto Z = scored.of_user(i);
     user.separable = separable<Scalar>(Z);
     user.all_right = Z.cols() > 0 && (Z.transpose() * fits[at].weights).minCoeff() > 0;
     if (!wide) return;

@@ -54,6 +54,11 @@ struct CoordinatePrior {
     return prior;
   }
 
+  template <Real Scalar, int K>
+  [[nodiscard]] static CoordinatePrior from(WeightMapKind kind, const GaussianPrior<Scalar, K>& given) {
+    return kind == WeightMapKind::simplex ? from(Simplex{}, given) : from(Signed{}, given);
+  }
+
   /// The same prior of the K parameters.
   template <Real Scalar>
   [[nodiscard]] GaussianPrior<Scalar> of_parameters() const {

@@ -9,7 +9,6 @@
 #include "lore/fit/coordinate_prior.hpp"
 #include "lore/fit/few_shot.hpp"
 #include "lore/model/reward_model.hpp"
-#include "lore/model/weight_map.hpp"
 #include "lore/objective/loss.hpp"
 #include "lore/parallel/executor.hpp"
 
@@ -38,9 +37,7 @@ template <Real Scalar, class Store, class Loss = BradleyTerry>
   detail::check_positive(where, "rounds", rounds);
   if (D < 1) return model.prior.covariance;
   model.prior.validate();
-  auto prior = model.weight_map == WeightMapKind::simplex
-                   ? detail::CoordinatePrior::from(Simplex{}, model.prior)
-                   : detail::CoordinatePrior::from(Signed{}, model.prior);
+  auto prior = detail::CoordinatePrior::from(model.weight_map, model.prior);
   Index known = 0;
   for (int round = 0; round < rounds; ++round) {
     const UserFits<Scalar> fits = fit_users(model, Z, comparisons, executor, loss);
@@ -54,16 +51,14 @@ template <Real Scalar, class Store, class Loss = BradleyTerry>
       sum += c * c.transpose() + prior.Q.transpose() * C * prior.Q;
       ++known;
     }
-    if (known == 0) break;
+    if (known == 0) return model.prior.covariance;
     const Matrix<double> before = prior.covariance;
     prior.set(prior.mean, sum / static_cast<double>(known));
-    model.prior.covariance = prior.template of_parameters<Scalar>().covariance;
+    model.prior.covariance = prior.parameter_covariance(prior.covariance).template cast<Scalar>();
     if ((prior.covariance - before).norm() < 0.01 * prior.covariance.norm()) break;
   }
-  Matrix<double> estimate = prior.covariance;
-  if (known > 0) detail::shrink_to_diagonal(estimate, D, known);
-  prior.set(prior.mean, estimate);
-  return prior.template of_parameters<Scalar>().covariance;
+  detail::shrink_to_diagonal(prior.covariance, D, known);
+  return prior.parameter_covariance(prior.covariance).template cast<Scalar>();
 }
 
 #ifdef LORE_COMPILED_TEMPLATE

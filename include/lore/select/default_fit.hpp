@@ -77,10 +77,7 @@ struct DefaultFit {
     RewardModel<Scalar>& model = result.model;
     const bool of_deviations = model.weight_map == WeightMapKind::signed_deviations,
                shared = report.population && of_deviations, estimated = report.estimated && of_deviations;
-    if (report.factor == 1 && !shared && !estimated) {
-      report.apply_to(model);
-      return;
-    }
+    if (report.factor == 1 && !shared && !estimated) return report.apply_to(model);
     Pass<Scalar, Store> pass(comparisons, executor);
     Matrix<Scalar> V = model.basis.matrix(), Z = pass.scores(V);
     if (estimated) model.prior.covariance = estimate_prior_covariance(model, Z, comparisons, executor, loss);

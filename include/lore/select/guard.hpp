@@ -283,8 +283,7 @@ class Guard {
   [[nodiscard]] double loss_of(const Loss& of, const Map& map, const Scored& judged, Index i,
                                const Vector<double>& p, const Matrix<double>& C) const {
     const auto& comparisons = judged.comparisons;
-    const Matrix<double> Z =
-        judged.Z.middleCols(comparisons.begin(i), comparisons.count(i)).template cast<double>();
+    const Matrix<double> Z = judged.of_user(i).template cast<double>();
     const auto [loss, weight] =
         answers_log_loss(of, map, Z, comparisons.answers(i), nullptr, p, C, joint_.temperature);
     return loss / weight;

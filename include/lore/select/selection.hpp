@@ -244,8 +244,7 @@ template <class Store, class Loss, Real Scalar>
       by_rank.emplace(next, signed_at(next, largest.second.candidate.scale, nullptr));
     }
     for (const auto& [rank, scored] : by_rank)
-      if (options.with_signed && std::isfinite(scored.loss) &&
-          (!deviations || scored.loss < deviations->log_loss))
+      if (std::isfinite(scored.loss) && (!deviations || scored.loss < deviations->log_loss))
         deviations = {scored.candidate, scored.loss, scored.result.score - base.result.score};
     if (options.simplex) {
       const auto simplex_at = [&](Index rank, const Scored& scored, std::optional<double> q, int most) {
@@ -316,7 +315,7 @@ template <class Store, class Loss, Real Scalar>
     const ScoreDifference gain = lowest->result.score - one->second.result.score;
     if (!(gain.mean < -gain.standard_error)) selection.selected = 1;
   }
-  if (selection.at(selection.selected).candidate.weight_map == WeightMapKind::simplex)
+  if (options.with_signed && selection.at(selection.selected).candidate.weight_map == WeightMapKind::simplex)
     selection.deviations = std::move(deviations);
   return selection;
 }
